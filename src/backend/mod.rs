@@ -1,0 +1,60 @@
+//! The backend contract: allocate, upload, execute an [`Op`], write into a slice, read back.
+//!
+//! A backend runs what it has kernels for; `execute` answers `None` for the rest, and the caller runs the operation's
+//! decomposition instead (see [`crate::op`]). So a new backend is complete before it is fast.
+
+pub mod cpu;
+
+use crate::{dtype::DType, error::Result, layout::Layout, op::Op};
+use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
+
+/// A future that borrows its device; not `Send`, since a browser's GPU objects are not.
+pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// Device memory holding the elements of one or more tensors (views share it).
+pub trait DeviceBuffer: Any + Send + Sync + fmt::Debug {
+    /// Size in bytes.
+    fn bytes(&self) -> usize;
+    /// For downcasting by the backend that made it.
+    fn as_any(&self) -> &dyn Any;
+    /// For taking the concrete buffer out of a shared handle.
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+}
+
+/// Shared device memory.
+pub type Storage = Arc<dyn DeviceBuffer>;
+
+/// An operand: memory, the view over it, and the dtype of its elements.
+#[derive(Clone, Debug)]
+pub struct View<'a> {
+    /// Memory.
+    pub storage: &'a Storage,
+    /// View over it.
+    pub layout: &'a Layout,
+    /// Element type.
+    pub dtype: DType,
+}
+
+/// Shape and dtype of an operation's result, as inferred by [`Op::infer`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Result shape; its storage is contiguous.
+    pub shape: crate::shape::Shape,
+    /// Result dtype.
+    pub dtype: DType,
+}
+
+/// What a device must be able to do. Arguments have been checked: `execute` sees inputs that [`Op::infer`] accepted.
+pub trait Backend: Send + Sync + 'static {
+    /// `cpu`, `webgpu`, `cuda`, `metal`.
+    fn name(&self) -> &'static str;
+    /// Takes elements in row-major order (whole blocks for block formats).
+    fn upload(&self, bytes: cpu::Buffer, dtype: DType) -> Result<Storage>;
+    /// Runs `op`; the result is contiguous, of shape and dtype `out`. `None`: no kernel, decompose instead.
+    fn execute(&self, op: &Op, inputs: &[View<'_>], out: &Meta) -> Result<Option<Storage>>;
+    /// Writes `source` (any layout, same shape and dtype) into the view `layout` of `target`. In place when nobody
+    /// else holds `target`, into a copy otherwise.
+    fn write_slice(&self, target: Storage, layout: &Layout, source: &View<'_>) -> Result<Storage>;
+    /// Reads the view's elements in row-major order.
+    fn read<'a>(&'a self, view: View<'a>) -> LocalFuture<'a, Result<cpu::Buffer>>;
+}

@@ -1,0 +1,26 @@
+//! Votive runs neural networks where the user is: in the browser (WebAssembly, WebGPU) and natively, from one source.
+
+pub mod backend;
+pub mod device;
+pub mod dtype;
+pub mod error;
+pub mod format;
+pub mod hub;
+pub mod layout;
+pub mod models;
+pub mod nn;
+pub mod op;
+pub mod quant;
+pub mod shape;
+pub mod task;
+pub mod tensor;
+pub mod text;
+#[cfg(target_arch = "wasm32")]
+pub mod web;
+
+pub use device::Device;
+pub use dtype::{DType, Element};
+pub use error::{Error, Result};
+pub use layout::Layout;
+pub use shape::Shape;
+pub use tensor::Tensor;

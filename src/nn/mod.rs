@@ -1,0 +1,1 @@
+//! Layers, weights by name, key-value cache.
