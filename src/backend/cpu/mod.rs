@@ -1,6 +1,8 @@
 //! The processor: reference and fast kernels, by operation.
 
 mod buffer;
+pub mod matmul;
+pub mod pool;
 
 pub use buffer::Buffer;
 
