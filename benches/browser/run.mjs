@@ -1,0 +1,144 @@
+// node run.mjs --votive DIR --models A.gguf,B.gguf [--candle DIR] [--wllama] [--runs 5] [--prompt 128] [--tokens 64] [--out FILE]
+// Runs Votive and its peers in turn, in one Chromium, on the same files with the same token ids; prints a Markdown table of
+// medians and ratios. One thread each. `per CPU s` counts the CPU time of the browser's renderers instead of wall time.
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { chromium } from 'playwright-core';
+import { cpuMilliseconds, peakMegabytes } from './process.mjs';
+import { PROSE } from './prose.mjs';
+import { serve } from './server.mjs';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const { values: options } = parseArgs({
+  options: {
+    votive: { type: 'string' },
+    models: { type: 'string' },
+    candle: { type: 'string' },
+    wllama: { type: 'boolean', default: false },
+    runs: { type: 'string', default: '5' },
+    prompt: { type: 'string', default: '128' },
+    tokens: { type: 'string', default: '64' },
+    out: { type: 'string' },
+  },
+});
+const models = (options.models ?? '').split(',').filter(Boolean).map((m) => path.resolve(m));
+if (!options.votive || models.length === 0) {
+  console.error('usage: node run.mjs --votive DIST --models A.gguf[,B.gguf …] [--candle DIR] [--wllama] [--runs N]');
+  process.exit(2);
+}
+const [runs, promptTokens, tokens] = [options.runs, options.prompt, options.tokens].map(Number);
+const runners = ['votive', ...(options.wllama ? ['wllama'] : []), ...(options.candle ? ['candle'] : [])];
+
+const median = (values) => {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+};
+
+const launched = await chromium.launchServer({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  headless: false, // --headless=new below
+  args: ['--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--disable-background-timer-throttling',
+    '--disable-renderer-backgrounding'],
+});
+const browser = await chromium.connect(launched.wsEndpoint());
+const root = launched.process().pid;
+
+/** One page with one runner and one model. */
+async function open(base, runner, file) {
+  const page = await (await browser.newContext()).newPage();
+  page.on('pageerror', (error) => console.error(`[${runner}] ${error.message}`));
+  await page.exposeFunction('cpu', () => cpuMilliseconds(root));
+  await page.goto(`${base}/pages/page.html`);
+  const loadMs = await page.evaluate(async ([runner, url]) => {
+    const start = performance.now();
+    self.engine = await (await import(`/pages/${runner}.mjs`)).load(url);
+    return performance.now() - start;
+  }, [runner, `${base}/model/${encodeURIComponent(path.basename(file))}`]);
+  return { page, loadMs };
+}
+
+/** One measurement: wall and CPU milliseconds of a prefill and of a decode, and the longest stall of the page. */
+const measure = (page, ids, count) =>
+  page.evaluate(async ([ids, count]) => {
+    const engine = self.engine;
+    let stall = 0;
+    let last = performance.now();
+    const timer = setInterval(() => {
+      const now = performance.now();
+      stall = Math.max(stall, now - last - 10);
+      last = now;
+    }, 10);
+    const cpu0 = await self.cpu();
+    const prefill = await engine.prefill(ids);
+    const prefillCpu = (await self.cpu()) - cpu0;
+    let startedAt;
+    const decode = await engine.decode(ids.slice(0, 16), count, () => { startedAt = self.cpu(); });
+    const decodeCpu = (await self.cpu()) - (await startedAt);
+    clearInterval(timer);
+    return { prefill, prefillCpu, decode, decodeCpu, stall };
+  }, [ids, count]);
+
+const results = [];
+for (const file of models) {
+  const server = await serve({
+    '/pages/': path.join(here, 'pages'),
+    '/modules/': path.join(here, 'node_modules'),
+    '/votive/': path.resolve(options.votive),
+    '/model/': path.dirname(file),
+    ...(options.candle ? { '/candle/': path.resolve(options.candle) } : {}),
+  });
+  const engines = {};
+  for (const runner of runners) {
+    console.error(`${path.basename(file)}: loading ${runner}`);
+    engines[runner] = { ...(await open(server.base, runner, file)), rounds: [] };
+  }
+  const all = await engines.votive.page.evaluate(async (text) => Array.from(await self.engine.tokenize(text)), PROSE);
+  const ids = all.slice(0, promptTokens);
+  if (ids.length < promptTokens) throw new Error(`the prompt has only ${ids.length} tokens`);
+  for (let round = -1; round < runs; round++) {
+    for (const runner of runners) {
+      const sample = await measure(engines[runner].page, ids, round < 0 ? 8 : tokens);
+      if (round >= 0) engines[runner].rounds.push(sample); // the first round warms up
+      console.error(`${path.basename(file)} ${round + 1}/${runs} ${runner}: prefill ${sample.prefill.toFixed(0)} ms, decode ${sample.decode.toFixed(0)} ms`);
+    }
+  }
+  for (const runner of runners) {
+    const { rounds, loadMs, page } = engines[runner];
+    const rate = (count, key) => (1000 * count) / median(rounds.map((r) => r[key]));
+    results.push({
+      model: path.basename(file),
+      runner,
+      loadMs,
+      prefill: rate(promptTokens, 'prefill'),
+      prefillPerCpuSecond: rate(promptTokens, 'prefillCpu'),
+      decode: rate(tokens, 'decode'),
+      decodePerCpuSecond: rate(tokens, 'decodeCpu'),
+      longestStallMs: Math.max(...rounds.map((r) => r.stall)),
+      rounds,
+    });
+    await page.context().close();
+  }
+  server.close();
+}
+const peak = peakMegabytes(root);
+await browser.close();
+await launched.close();
+
+const number = (value) => value.toFixed(value < 10 ? 2 : 1);
+console.log(`Chromium, one thread each, medians of ${runs} interleaved runs; ${os.cpus()[0].model}; load average ${os.loadavg()[0].toFixed(1)}\n`);
+console.log(`| model | engine | prefill ${promptTokens} tok/s | decode ${tokens} tok/s | prefill per CPU s | decode per CPU s | Votive's ratio (prefill, decode; per CPU s) | longest stall ms |`);
+console.log('| --- | --- | --- | --- | --- | --- | --- | --- |');
+for (const r of results) {
+  const ours = results.find((o) => o.model === r.model && o.runner === 'votive');
+  const ratio = r.runner === 'votive' ? '' : [
+    `${(ours.prefill / r.prefill).toFixed(2)} ×, ${(ours.decode / r.decode).toFixed(2)} ×`,
+    `${(ours.prefillPerCpuSecond / r.prefillPerCpuSecond).toFixed(2)} ×, ${(ours.decodePerCpuSecond / r.decodePerCpuSecond).toFixed(2)} ×`,
+  ].join('; ');
+  console.log(`| ${r.model} | ${r.runner} | ${number(r.prefill)} | ${number(r.decode)} | ${number(r.prefillPerCpuSecond)} | ${number(r.decodePerCpuSecond)} | ${ratio} | ${r.longestStallMs.toFixed(0)} |`);
+}
+if (options.out) fs.writeFileSync(options.out, JSON.stringify({ runs, promptTokens, tokens, peakRendererMegabytes: peak, results }, null, 1));
