@@ -19,7 +19,9 @@ pub enum Value {
     Bool(bool),
     String(String),
     Strings(Vec<String>),
-    /// Integers of any width.
+    /// An array of u8.
+    Bytes(Vec<u8>),
+    /// An array of any other integers.
     Ints(Vec<i64>),
     F32s(Vec<f32>),
     F64s(Vec<f64>),
@@ -80,7 +82,14 @@ impl Metadata {
             _ => None,
         }
     }
-    /// An array of integers.
+    /// An array of bytes (u8).
+    pub fn bytes(&self, key: &str) -> Option<&[u8]> {
+        match self.get(key)? {
+            Value::Bytes(v) => Some(v),
+            _ => None,
+        }
+    }
+    /// An array of integers other than u8.
     pub fn ints(&self, key: &str) -> Option<&[i64]> {
         match self.get(key)? {
             Value::Ints(v) => Some(v),

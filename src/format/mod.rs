@@ -1,7 +1,66 @@
 //! Model files: readers over any byte source, and writers.
+//!
+//! [`Checkpoint`] is the one face over all of them: it finds out from the first bytes what each source is, checks the
+//! headers, and reads one tensor at a time. [`gguf`] and [`safetensors`] hold what is particular to a format.
+//!
+//! Every count, length and offset in a file is checked against the file's size before memory is asked for; what is
+//! wrong is an [`Error::Format`](crate::Error::Format) that names the file, the key or tensor, and the offset.
 
+pub mod checkpoint;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod file;
+pub mod gguf;
 pub mod metadata;
+pub mod safetensors;
 pub mod source;
+pub mod write;
 
+pub use checkpoint::Checkpoint;
+#[cfg(not(target_arch = "wasm32"))]
+pub use file::FileSource;
 pub use metadata::{Metadata, Value};
 pub use source::{ByteSource, MemorySource};
+pub use write::{TensorSpec, TensorWriter};
+
+use crate::{DType, Shape};
+
+/// One tensor of a file, as its header describes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorInfo {
+    /// Its name, as the file spells it.
+    pub name: String,
+    /// Element type or block format.
+    pub dtype: DType,
+    /// Sizes, outermost first (PyTorch's order; GGUF files store the reverse).
+    pub shape: Shape,
+    /// Where its bytes begin, counted from the start of its file.
+    pub offset: u64,
+    /// How many bytes it has.
+    pub bytes: usize,
+    /// Which of a checkpoint's sources holds it.
+    pub source: usize,
+}
+
+/// A tensor whose type this crate has no use for. The rest of the file stays readable; asking for this one is an error.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnsupportedTensor {
+    /// Its name, as the file spells it.
+    pub name: String,
+    /// Its type, as the format calls it (`IQ4_XS`, `BOOL` …).
+    pub dtype: String,
+    /// Sizes, outermost first.
+    pub shape: Shape,
+    /// How many bytes it has.
+    pub bytes: u64,
+}
+
+/// What the header of one file says: its tensors, all checked against the file's size.
+#[derive(Debug, Default)]
+pub struct Header {
+    /// Key-value pairs: GGUF metadata, or safetensors' `__metadata__` strings.
+    pub metadata: Metadata,
+    /// Tensors in file order.
+    pub tensors: Vec<TensorInfo>,
+    /// Tensors of types that cannot be read.
+    pub unsupported: Vec<UnsupportedTensor>,
+}

@@ -5,6 +5,10 @@ use crate::{
     error::{Error, Result},
 };
 
+/// Reads of sources that are not in memory are cut into pieces of this many bytes, so that what is in flight beside
+/// the tensor being filled stays small.
+pub const PIECE: usize = 8 << 20;
+
 /// Random access to the bytes of one file.
 pub trait ByteSource {
     /// The file's name, for messages and for finding siblings (`model-00001-of-00003.gguf`).
@@ -18,6 +22,50 @@ pub trait ByteSource {
     /// `len` bytes from `offset`; an error when they are not all there. Callers check against [`ByteSource::len`]
     /// before they ask, so a lying header allocates nothing.
     fn read(&self, offset: u64, len: usize) -> LocalFuture<'_, Result<Buffer>>;
+    /// The most bytes to ask for in one read. Sources that hold the file in memory already take any length.
+    fn max_read(&self) -> usize {
+        PIECE
+    }
+}
+
+/// `len` bytes from `offset`, which must lie inside the source, read in pieces of at most
+/// [`max_read`](ByteSource::max_read) into one buffer.
+pub async fn read_all(source: &dyn ByteSource, offset: u64, len: usize) -> Result<Buffer> {
+    check_range(source, offset, len)?;
+    let piece = source.max_read().max(1);
+    if len <= piece {
+        let buffer = source.read(offset, len).await?;
+        check_length(source, offset, len, buffer.len())?;
+        return Ok(buffer);
+    }
+    let mut whole = Buffer::zeroed(len)?;
+    for start in (0..len).step_by(piece) {
+        let want = piece.min(len - start);
+        let at = offset + start as u64;
+        let part = source.read(at, want).await?;
+        check_length(source, at, want, part.len())?;
+        whole.bytes_mut()[start..start + want].copy_from_slice(part.bytes());
+    }
+    Ok(whole)
+}
+
+/// An error unless `offset..offset + len` lies inside the source.
+pub(crate) fn check_range(source: &dyn ByteSource, offset: u64, len: usize) -> Result<()> {
+    match offset.checked_add(len as u64) {
+        Some(end) if end <= source.len() => Ok(()),
+        _ => {
+            let message = format!("ends at byte {}, wanted {len} bytes at {offset}", source.len());
+            Err(Error::format(source.name(), message))
+        }
+    }
+}
+
+/// Sources are written by others too (a page's JavaScript): what they return is checked, not trusted.
+fn check_length(source: &dyn ByteSource, offset: u64, want: usize, got: usize) -> Result<()> {
+    if got == want {
+        return Ok(());
+    }
+    Err(Error::format(source.name(), format!("asked for {want} bytes at {offset}, was given {got}")))
 }
 
 /// A file held in memory.
@@ -42,14 +90,13 @@ impl ByteSource for MemorySource {
     }
     fn read(&self, offset: u64, len: usize) -> LocalFuture<'_, Result<Buffer>> {
         Box::pin(async move {
-            let range = usize::try_from(offset).ok().and_then(|o| Some(o..o.checked_add(len)?));
-            match range.and_then(|r| self.bytes.get(r)) {
-                Some(bytes) => Buffer::copy_from(bytes),
-                None => {
-                    let size = self.bytes.len();
-                    Err(Error::format(&self.name, format!("ends at byte {size}, wanted {len} bytes at {offset}")))
-                }
-            }
+            check_range(self, offset, len)?;
+            // The range was checked against a length that is a `usize`, so the offset is one too.
+            let start = offset as usize;
+            Buffer::copy_from(&self.bytes[start..start + len])
         })
+    }
+    fn max_read(&self) -> usize {
+        usize::MAX
     }
 }

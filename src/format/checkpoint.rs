@@ -1,0 +1,299 @@
+//! One face over model files: GGUF (split or whole) and safetensors (sharded or whole), with the small files beside.
+
+use super::{
+    ByteSource, Header, Metadata, TensorInfo, UnsupportedTensor, gguf,
+    safetensors::{self, Index},
+    source::read_all,
+};
+use crate::{
+    backend::cpu::Buffer,
+    dtype::DType,
+    error::{Error, Result},
+};
+use indexmap::IndexMap;
+
+/// Largest side file (tokenizer.json and the like) that is read as a whole.
+const MAX_SIDE_FILE: u64 = 256 << 20;
+
+/// What kind of file the weights are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// GGUF.
+    Gguf,
+    /// safetensors.
+    Safetensors,
+}
+
+/// The weights of a model, by name, and the small files that came with them.
+pub struct Checkpoint {
+    sources: Vec<Box<dyn ByteSource>>,
+    kind: Kind,
+    metadata: Metadata,
+    tensors: IndexMap<String, TensorInfo>,
+    unsupported: Vec<UnsupportedTensor>,
+    total_bytes: u64,
+}
+
+impl Checkpoint {
+    /// Opens all files of one model, in any order: the parts of its GGUF or its safetensors files, and any others
+    /// (`config.json`, `tokenizer.json` …), which stay readable with [`Checkpoint::side_file`].
+    ///
+    /// What a source is follows from its first bytes, not from its name. Only headers are read.
+    ///
+    /// # Errors
+    /// When a header is wrong, a part is missing, or no source holds weights.
+    pub async fn open(sources: Vec<Box<dyn ByteSource>>) -> Result<Self> {
+        let mut files = Vec::new();
+        let mut kind = None;
+        for (index, source) in sources.iter().enumerate() {
+            let head = read_all(source.as_ref(), 0, source.len().min(16) as usize).await?;
+            let Some(found) = detect(head.bytes(), source.len()) else {
+                check_not_weights(source.as_ref(), head.bytes())?;
+                continue;
+            };
+            if *kind.get_or_insert(found) != found {
+                return Err(Error::format(source.name(), "is of another format than the other files of the model"));
+            }
+            let mut header = match found {
+                Kind::Gguf => gguf::read_header(source.as_ref()).await?,
+                Kind::Safetensors => safetensors::read_header(source.as_ref()).await?,
+            };
+            header.tensors.iter_mut().for_each(|t| t.source = index);
+            files.push((source.name(), header));
+        }
+        let Some(kind) = kind else {
+            let names: Vec<_> = sources.iter().map(|s| s.name()).collect();
+            let message = "no weights here: neither a GGUF nor a safetensors file";
+            return Err(Error::format(names.join(", "), message));
+        };
+        match kind {
+            Kind::Gguf => order_splits(&mut files)?,
+            Kind::Safetensors => {
+                files.sort_by_key(|f| f.0);
+                check_shards(&sources, &files).await?;
+            }
+        }
+        let (metadata, tensors, unsupported) = merge(files)?;
+        let total_bytes = tensors.values().map(|t| t.bytes as u64).sum();
+        Ok(Self { sources, kind, metadata, tensors, unsupported, total_bytes })
+    }
+
+    /// The format of the weights.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+    /// Names of the tensors, in file order.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+    /// All tensors, in file order.
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = &TensorInfo> {
+        self.tensors.values()
+    }
+    /// Tensors of types that cannot be read.
+    pub fn unsupported(&self) -> &[UnsupportedTensor] {
+        &self.unsupported
+    }
+    /// Dtype, shape and size of a tensor; `None` when there is none of that name, or it is of an unsupported type.
+    pub fn info(&self, name: &str) -> Option<&TensorInfo> {
+        self.tensors.get(name)
+    }
+    /// The metadata of a GGUF file; `None` for safetensors.
+    pub fn metadata(&self) -> Option<&Metadata> {
+        (self.kind == Kind::Gguf).then_some(&self.metadata)
+    }
+    /// What the header says beside the tensors, whatever the format (safetensors: the `__metadata__` strings).
+    pub fn header_metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+    /// Bytes of all readable tensors.
+    pub fn total_bytes(&self) -> u64 {
+        self.total_bytes
+    }
+    /// Names of the files that it was opened from, in the order given.
+    pub fn files(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.sources.iter().map(|s| s.name())
+    }
+
+    /// The bytes of a tensor: shared with the map when the file is memory-mapped and the place is aligned for the
+    /// dtype, else copied into memory of its own, in pieces of at most 8 MB.
+    pub async fn read(&self, name: &str) -> Result<Buffer> {
+        let Some(info) = self.tensors.get(name) else {
+            return Err(match self.unsupported.iter().find(|t| t.name == name) {
+                Some(t) => Error::weight(name, format!("is stored as {}, which cannot be read", t.dtype)),
+                None => Error::weight(name, format!("is not in {}", self.files().collect::<Vec<_>>().join(", "))),
+            });
+        };
+        let buffer = read_all(self.sources[info.source].as_ref(), info.offset, info.bytes).await?;
+        let alignment = element_alignment(info.dtype);
+        if !(buffer.bytes().as_ptr() as usize).is_multiple_of(alignment) {
+            return Buffer::copy_from(buffer.bytes());
+        }
+        Ok(buffer)
+    }
+
+    /// A whole file that came with the weights, found by its name without folders; `None` when there is none.
+    pub async fn side_file(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let Some(source) = self.sources.iter().find(|s| base_name(s.name()) == name) else {
+            return Ok(None);
+        };
+        read_side_file(source.as_ref()).await.map(Some)
+    }
+}
+
+async fn read_side_file(source: &dyn ByteSource) -> Result<Vec<u8>> {
+    if source.len() > MAX_SIDE_FILE {
+        let message = format!("has {} bytes; at most {MAX_SIDE_FILE} are read as a whole", source.len());
+        return Err(Error::format(source.name(), message));
+    }
+    Ok(read_all(source, 0, source.len() as usize).await?.bytes().to_vec())
+}
+
+/// The last part of a path or address.
+fn base_name(name: &str) -> &str {
+    name.rsplit(['/', '\\']).next().unwrap_or(name)
+}
+
+/// Alignment that reading elements in place needs; block formats are read bytewise.
+fn element_alignment(dtype: DType) -> usize {
+    if dtype.is_quantized() { 1 } else { dtype.block_bytes() }
+}
+
+fn detect(head: &[u8], len: u64) -> Option<Kind> {
+    if head.starts_with(&gguf::MAGIC) {
+        Some(Kind::Gguf)
+    } else if safetensors::is_safetensors(head, len) {
+        Some(Kind::Safetensors)
+    } else {
+        None
+    }
+}
+
+/// An error if a file that is no GGUF or safetensors file by its bytes pretends to be one by its name, or is weights of
+/// another kind; the message says what it looks like.
+fn check_not_weights(source: &dyn ByteSource, head: &[u8]) -> Result<()> {
+    let looks = match head {
+        [b'P', b'K', 3, 4, ..] => "a zip archive, as PyTorch writes",
+        [0x80, 2..=5, ..] => "a Python pickle, as old PyTorch writes",
+        _ if [b"tjgg", b"lmgg", b"fmgg"].iter().any(|m| head.starts_with(*m)) => "an old ggml file, from before GGUF",
+        _ if head.starts_with(b"version https:") => "a Git LFS pointer, not the file it points to",
+        [b'<', ..] => "a web page: was the address right?",
+        [] => "an empty file",
+        _ => "neither a GGUF nor a safetensors file",
+    };
+    let name = base_name(source.name()).to_ascii_lowercase();
+    let claims = [".gguf", ".safetensors", ".bin", ".pt", ".pth"].iter().any(|end| name.ends_with(end));
+    if claims {
+        let message =
+            format!("is {looks} ({} bytes, beginning {head:02x?}); GGUF and safetensors can be read", source.len());
+        return Err(Error::format(source.name(), message));
+    }
+    Ok(())
+}
+
+type Files<'a> = Vec<(&'a str, Header)>;
+
+/// Sorts the parts of a split GGUF, checks that all are there, and leaves the metadata in the first.
+fn order_splits(files: &mut Files<'_>) -> Result<()> {
+    let number = |header: &Header, key: &str| header.metadata.uint(key);
+    let count = number(&files[0].1, "split.count").filter(|&n| n > 1).unwrap_or(1);
+    let names: Vec<_> = files.iter().map(|f| f.0).collect();
+    let names = names.join(", ");
+    if count == 1 {
+        return match files.len() {
+            1 => Ok(()),
+            n => Err(Error::format(names, format!("{n} GGUF files that are not parts of one model: open one"))),
+        };
+    }
+    let mut missing: Vec<u64> = (0..count.min(1000)).collect();
+    for (name, header) in files.iter() {
+        let part = number(header, "split.no").filter(|&no| no < count);
+        if number(header, "split.count") != Some(count) || part.is_none() {
+            return Err(Error::format(*name, format!("is not a part of the same split model of {count} files")));
+        }
+        missing.retain(|&no| Some(no) != part);
+    }
+    if !missing.is_empty() || files.len() as u64 != count {
+        let missing: Vec<_> = missing.iter().map(|no| (no + 1).to_string()).collect();
+        let message = format!(
+            "is a model split into {count} files, {} were given; missing: {}; open them all together",
+            files.len(),
+            missing.join(", ")
+        );
+        return Err(Error::format(names, message));
+    }
+    files.sort_by_key(|(_, header)| number(header, "split.no"));
+    let tensors: usize = files.iter().map(|(_, h)| h.tensors.len() + h.unsupported.len()).sum();
+    match number(&files[0].1, "split.tensors.count") {
+        Some(n) if n != tensors as u64 => {
+            Err(Error::format(names, format!("hold {tensors} tensors together; split.tensors.count is {n}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks the given safetensors files against the index, or against the number of files that their names tell.
+async fn check_shards(sources: &[Box<dyn ByteSource>], files: &Files<'_>) -> Result<()> {
+    let have = |wanted: &str| files.iter().find(|(name, _)| base_name(name) == base_name(wanted));
+    if let Some(source) = sources.iter().find(|s| s.name().ends_with(".safetensors.index.json")) {
+        let index = Index::from_json(source.name(), &read_side_file(source.as_ref()).await?)?;
+        let missing: Vec<_> = index.files().into_iter().filter(|file| have(file).is_none()).collect();
+        if !missing.is_empty() {
+            return Err(Error::format(source.name(), format!("names files that are missing: {}", missing.join(", "))));
+        }
+        let held: IndexMap<&str, std::collections::HashSet<&str>> = files
+            .iter()
+            .map(|(file, h)| {
+                let names = h.tensors.iter().map(|t| t.name.as_str());
+                (base_name(file), names.chain(h.unsupported.iter().map(|t| t.name.as_str())).collect())
+            })
+            .collect();
+        for (tensor, file) in &index.weight_map {
+            if !held.get(base_name(file)).is_some_and(|names| names.contains(tensor.as_str())) {
+                return Err(Error::format(
+                    source.name(),
+                    format!("places tensor {tensor:?} in {file}: it is not there"),
+                ));
+            }
+        }
+        return Ok(());
+    }
+    for (name, _) in files {
+        let Some((stem, count)) = shard_name(name) else { continue };
+        let part = |no: u64| format!("{stem}-{no:05}-of-{count:05}.safetensors");
+        if let Some(missing) = (1..=count).map(part).find(|file| have(file).is_none()) {
+            return Err(Error::format(*name, format!("is one of {count} files; {missing} is missing")));
+        }
+    }
+    Ok(())
+}
+
+/// `stem-00001-of-00003.safetensors` → (`stem`, 3).
+fn shard_name(name: &str) -> Option<(&str, u64)> {
+    let (rest, count) = base_name(name).strip_suffix(".safetensors")?.rsplit_once("-of-")?;
+    let (stem, no) = rest.rsplit_once('-')?;
+    let number = |s: &str| (s.len() == 5).then(|| s.parse::<u64>().ok()).flatten();
+    number(no)?;
+    Some((stem, number(count)?))
+}
+
+type Merged = (Metadata, IndexMap<String, TensorInfo>, Vec<UnsupportedTensor>);
+
+/// One table of all files' tensors; the first file's metadata.
+fn merge(files: Files<'_>) -> Result<Merged> {
+    let mut tensors = IndexMap::new();
+    let mut unsupported = Vec::new();
+    let mut metadata = Metadata::default();
+    for (name, header) in files {
+        if metadata.0.is_empty() {
+            metadata = header.metadata;
+        }
+        for tensor in header.tensors {
+            if let Some(twice) = tensors.insert(tensor.name.clone(), tensor) {
+                return Err(Error::format(name, format!("tensor {:?} is also in another file", twice.name)));
+            }
+        }
+        unsupported.extend(header.unsupported);
+    }
+    Ok((metadata, tensors, unsupported))
+}
