@@ -17,6 +17,8 @@ mod q6_k;
 mod q8;
 mod q8_k;
 mod search;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     dtype::DType,
