@@ -5,6 +5,7 @@ pub mod device;
 pub mod dtype;
 pub mod error;
 pub mod format;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod hub;
 pub mod layout;
 pub mod models;
