@@ -16,6 +16,7 @@ use std::{
 };
 use ureq::{
     Body,
+    config::RedirectAuthHeaders,
     http::{HeaderMap, Response},
 };
 
@@ -55,6 +56,8 @@ impl Agent {
             .timeout_connect(Some(PATIENCE))
             .timeout_recv_response(Some(PATIENCE))
             .timeout_per_read(Some(PATIENCE))
+            // A renamed model is redirected on the hub, which needs the token; elsewhere it has no business.
+            .redirect_auth_headers(RedirectAuthHeaders::SameHost)
             .user_agent(concat!("votive/", env!("CARGO_PKG_VERSION")))
             // Sizes and ranges must be those of the file, not of its compression.
             .accept_encoding("identity")

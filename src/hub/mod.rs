@@ -110,3 +110,6 @@ fn looks_like_path(spec: &str) -> bool {
     let weights = Path::new(spec).extension().is_some_and(|e| e == "gguf" || e == "safetensors");
     spec.starts_with(['/', '.', '~', '\\']) || (weights && !spec.contains(':'))
 }
+
+#[cfg(all(test, feature = "hub"))]
+mod tests;
