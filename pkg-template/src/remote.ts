@@ -1,0 +1,132 @@
+// The page's side of the Worker: starts it, calls it, ends it.
+import type { Backend, EngineGenerateOptions, EngineLoadOptions, GenerateEvent, Prompt } from './engine.js';
+import { abortReason, CrashError, DisposedError, fromWire, throwIfAborted, VotiveError } from './errors.js';
+import type { Call, Reply, Request } from './protocol.js';
+import type { SourceSpec } from './source/resolve.js';
+import type { GenerationResult, LoadProgress, Message, ModelInfo } from './types.js';
+
+/** Milliseconds that a Worker has to put its files in order after an aborted load. */
+const GRACE_MS = 3000;
+
+interface Pending {
+  resolve: (value: never) => void;
+  reject: (error: unknown) => void;
+  onProgress?: ((progress: LoadProgress) => void) | undefined;
+  onEvent?: ((event: GenerateEvent) => void) | undefined;
+}
+
+/** The engine in a Worker of its own. */
+export class WorkerBackend implements Backend {
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, Pending>();
+  #nextId = 0;
+  /** Why there is nobody to call any more. */
+  #end: VotiveError | undefined;
+  #release: () => void;
+
+  constructor() {
+    const { worker, release } = startWorker();
+    this.#worker = worker;
+    this.#release = release;
+    worker.addEventListener('message', ({ data }: MessageEvent<Reply>) => this.#onReply(data));
+    worker.addEventListener('error', (event) => {
+      event.preventDefault();
+      this.#close(new CrashError(`The engine's Worker failed: ${event.message || 'its script could not be loaded'}`));
+    });
+    worker.addEventListener('messageerror', () => this.#close(new CrashError("The engine's Worker sent what could not be read")));
+  }
+
+  async load(source: SourceSpec, options: EngineLoadOptions, onProgress: (progress: LoadProgress) => void, signal: AbortSignal): Promise<ModelInfo> {
+    try {
+      return await this.#call<ModelInfo>({ method: 'load', source, options }, signal, { onProgress });
+    } catch (error) {
+      // The Worker keeps what it downloaded and closes its files; then it is of no use any more.
+      setTimeout(() => this.dispose(), signal.aborted ? GRACE_MS : 0);
+      throw error;
+    }
+  }
+
+  generate(prompt: Prompt, options: EngineGenerateOptions, onEvent: (event: GenerateEvent) => void, signal: AbortSignal): Promise<GenerationResult> {
+    return this.#call({ method: 'generate', prompt, options }, signal, { onEvent });
+  }
+
+  tokenize(text: string, addSpecial: boolean): Promise<Uint32Array> {
+    return this.#call({ method: 'tokenize', text, addSpecial });
+  }
+
+  detokenize(ids: Uint32Array): Promise<string> {
+    return this.#call({ method: 'detokenize', ids });
+  }
+
+  applyChatTemplate(messages: Message[], addGenerationPrompt: boolean): Promise<string> {
+    return this.#call({ method: 'applyChatTemplate', messages, addGenerationPrompt });
+  }
+
+  dispose(): void {
+    this.#close(new DisposedError());
+  }
+
+  #call<T>(call: Call, signal?: AbortSignal, handlers: Pick<Pending, 'onProgress' | 'onEvent'> = {}): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#end) throw this.#end;
+      throwIfAborted(signal);
+      const id = this.#nextId++;
+      // The caller is answered at once; the Worker stops at its next step, and what it still says is not heard.
+      const onAbort = () => {
+        this.#post({ id, abort: true });
+        if (this.#pending.delete(id)) reject(abortReason(signal as AbortSignal));
+      };
+      const settled =
+        <A>(settle: (value: A) => void) =>
+        (value: A) => {
+          signal?.removeEventListener('abort', onAbort);
+          settle(value);
+        };
+      this.#pending.set(id, { resolve: settled(resolve as (value: never) => void), reject: settled(reject), ...handlers });
+      signal?.addEventListener('abort', onAbort);
+      this.#post({ id, call });
+    });
+  }
+
+  #post(request: Request): void {
+    this.#worker.postMessage(request);
+  }
+
+  #onReply(reply: Reply): void {
+    const pending = this.#pending.get(reply.id);
+    if ('error' in reply && reply.error.code === 'crashed') {
+      this.#close(fromWire(reply.error));
+    } else if (!pending) {
+      return;
+    } else if ('progress' in reply) {
+      pending.onProgress?.(reply.progress);
+    } else if ('event' in reply) {
+      pending.onEvent?.(reply.event);
+    } else {
+      this.#pending.delete(reply.id);
+      if ('error' in reply) pending.reject(fromWire(reply.error));
+      else pending.resolve(reply.value as never);
+    }
+  }
+
+  #close(reason: VotiveError): void {
+    if (this.#end) return;
+    this.#end = reason;
+    this.#worker.terminate();
+    this.#release();
+    for (const { reject } of this.#pending.values()) reject(reason);
+    this.#pending.clear();
+  }
+}
+
+/** Starts the Worker's script, from another site too (a CDN), where a Worker cannot be started from it directly. */
+function startWorker(): { worker: Worker; release: () => void } {
+  try {
+    return { worker: new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }), release: () => undefined };
+  } catch (error) {
+    if ((error as DOMException).name !== 'SecurityError') throw error;
+    const script = import.meta.url.replace(/[^/]*$/, 'worker.js');
+    const url = URL.createObjectURL(new Blob([`import ${JSON.stringify(script)};`], { type: 'text/javascript' }));
+    return { worker: new Worker(url, { type: 'module' }), release: () => URL.revokeObjectURL(url) };
+  }
+}

@@ -1,0 +1,143 @@
+/** Who said a message. */
+export type Role = 'system' | 'user' | 'assistant' | 'tool';
+
+/** One message of a chat. */
+export interface Message {
+  role: Role;
+  content: string;
+}
+
+/** Where a model comes from; see `TextModel.load`. */
+export type ModelSource =
+  | string
+  | URL
+  | Blob
+  | ArrayBuffer
+  | Uint8Array
+  | readonly (string | URL | Blob)[];
+
+/** What is known of the loading of a model, reported through {@link LoadOptions.onProgress}. */
+export interface LoadProgress {
+  /** `resolve`: asking the hub for its files; `download`: bytes of `file` arrive; `load`: tensors go to the engine; `ready`: done. */
+  phase: 'resolve' | 'download' | 'load' | 'ready';
+  /** The file, or while loading the tensor. */
+  file: string;
+  /** Bytes of `file` so far; in the phase `load`, bytes of all weights so far. */
+  loadedBytes: number;
+  /** Bytes of `file`, 0 where the server does not say; in the phase `load`, bytes of all weights. */
+  totalBytes: number;
+  /** Whether the bytes come from the browser's storage instead of the network. */
+  fromCache: boolean;
+}
+
+/** Options of `TextModel.load`. */
+export interface LoadOptions {
+  /** Called as loading goes on, at most some 20 times a second for each file. */
+  onProgress?: (progress: LoadProgress) => void;
+  /** Stops the loading; what was downloaded is kept and resumed by the next load. */
+  signal?: AbortSignal;
+  /** Hub ids: the file to take, by its path or a pattern with `*`. */
+  file?: string;
+  /** Hub ids: the GGUF quantization to take (`'Q4_K_M'`); the same as writing `owner/name:Q4_K_M`. */
+  quantization?: string;
+  /** Hub ids: branch, tag or commit. Default `'main'`. */
+  revision?: string;
+  /** Sent as a bearer token to the hub, for private and gated models. Never stored. */
+  token?: string;
+  /** Where hub ids are looked up. Default `'https://huggingface.co'`. */
+  hubEndpoint?: string;
+  /** Whether to keep downloads for the next visit: `true` (default), `false`, or `'reload'` to replace what is kept. */
+  cache?: boolean | 'reload';
+  /** The most tokens that a prompt and its answer may have together. Default: the model's own, at most 4096. */
+  contextLength?: number;
+  /** Whether to run in a Worker. Default: `true` where there are Workers, `false` in Node. */
+  worker?: boolean;
+}
+
+/** Options of generating text. Everything has a default; sampling is off (greedy) at temperature 0. */
+export interface GenerateOptions {
+  /** The most tokens to generate. Default 512. */
+  maxTokens?: number;
+  /** 0 takes the likeliest token always. Default 0.7. */
+  temperature?: number;
+  /** Keep the k likeliest tokens; 0 keeps all. */
+  topK?: number;
+  /** Keep the likeliest tokens that together reach this probability; 1 keeps all. */
+  topP?: number;
+  /** Keep tokens at least this probable, relative to the likeliest; 0 keeps all. */
+  minP?: number;
+  /** Locally typical sampling; 1 is off. */
+  typicalP?: number;
+  /** Above 1 makes tokens less likely that are there already; 1 is off. */
+  repetitionPenalty?: number;
+  /** Taken from a token's logit for each time it was generated. */
+  frequencyPenalty?: number;
+  /** Taken from a token's logit when it was generated at all. */
+  presencePenalty?: number;
+  /** Added to the logits of tokens, by id. */
+  logitBias?: Record<number, number>;
+  /** The same seed gives the same text. Default: a random one. */
+  seed?: number;
+  /** Generation ends before any of these. */
+  stop?: string | readonly string[];
+  /** Generation ends at any of these token ids. */
+  stopTokens?: readonly number[];
+  /** Go on when the model says that it is done (for measuring). */
+  ignoreEos?: boolean;
+  /** Whether to use what the model still knows of an earlier prompt that began the same way. Default `true`. */
+  reuseCache?: boolean;
+  /** Stops the generation; the model can be used on. */
+  signal?: AbortSignal;
+  /** Called while the prompt is computed. */
+  onPrefill?: (progress: { done: number; total: number }) => void;
+}
+
+/** Why a generation ended: a stop string or token, `maxTokens` or the context, the model itself, or the caller. */
+export type FinishReason = 'stop' | 'length' | 'eos' | 'cancelled';
+
+/** What a generation cost. After a cancelled one, what the engine did not say any more is 0. */
+export interface GenerationStats {
+  /** Tokens of the prompt, with those that were known already. */
+  promptTokens: number;
+  /** Tokens of the prompt that were known from an earlier call. */
+  cachedTokens: number;
+  /** Tokens generated. */
+  generatedTokens: number;
+  /** Prompt tokens computed in a second. */
+  prefillTokensPerSecond: number;
+  /** Tokens generated in a second, after the first. */
+  decodeTokensPerSecond: number;
+  /** Milliseconds from the start of the work (not of waiting for earlier calls) to the first token. */
+  timeToFirstTokenMs: number;
+  /** Bytes of the engine's memory: weights, key-value cache and working space. */
+  memoryBytes: number;
+}
+
+/** What a generation gave. */
+export interface GenerationResult {
+  text: string;
+  /** The ids of the tokens generated. */
+  tokens: number[];
+  finishReason: FinishReason;
+  stats: GenerationStats;
+}
+
+/** What is known of a loaded model. */
+export interface ModelInfo {
+  /** The architecture's name as the model's file gives it (`'llama'`). */
+  architecture: string;
+  /** Number of parameters. */
+  parameters: number;
+  /** The format that most weights have (`'Q4_1'`). */
+  dtype: string;
+  /** The most tokens that a prompt and its answer may have together. */
+  contextLength: number;
+  vocabSize: number;
+  layers: number;
+  /** Whether the model has a chat template, so that `chat` works. */
+  hasChatTemplate: boolean;
+  /** Bytes of the weights as they are held. */
+  weightBytes: number;
+  /** Bytes of the engine's memory after loading. */
+  memoryBytes: number;
+}

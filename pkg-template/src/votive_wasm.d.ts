@@ -1,0 +1,59 @@
+// What the engine's module offers; wasm-bindgen writes its own, looser, declarations into dist.
+import type { Message } from './types.js';
+
+/** A file that the engine reads. */
+export interface EngineFile {
+  name: string;
+  size: number;
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+export interface EngineInfo {
+  architecture: string;
+  parameters: number;
+  dtype: string;
+  contextLength: number;
+  vocabSize: number;
+  layers: number;
+  hasChatTemplate: boolean;
+  weightBytes: number;
+}
+
+export interface EngineStats {
+  promptTokens: number;
+  cachedTokens: number;
+  generatedTokens: number;
+  prefillMs: number;
+  decodeMs: number;
+  memoryBytes: number;
+}
+
+export type EngineStep =
+  | { kind: 'prefill'; done: number; total: number }
+  | { kind: 'token'; id: number; text: string }
+  | { kind: 'done'; reason: 'stop' | 'length' | 'eos'; text: string; stats: EngineStats };
+
+export class WasmGeneration {
+  step(): Promise<EngineStep>;
+  free(): void;
+}
+
+export class WasmTextModel {
+  static load(
+    files: EngineFile[],
+    options: { contextLength?: number },
+    onProgress: (progress: { loadedBytes: number; totalBytes: number; tensor: string }) => void,
+    isAborted: () => boolean,
+  ): Promise<WasmTextModel>;
+  info(): EngineInfo;
+  start(prompt: string | readonly Message[] | Uint32Array, options: object): WasmGeneration;
+  tokenize(text: string, addSpecial: boolean): Uint32Array;
+  detokenize(ids: Uint32Array): string;
+  applyChatTemplate(messages: readonly Message[], addGenerationPrompt: boolean): string;
+  resetCache(): void;
+  free(): void;
+}
+
+export function memoryBytes(): number;
+export function version(): string;
+export default function init(options?: { module_or_path: BufferSource }): Promise<unknown>;
