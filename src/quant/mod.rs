@@ -20,6 +20,9 @@ mod search;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use q3_k::unpack_scales as unpack_scales_q3_k;
+pub(crate) use q4_k::unpack_scales_mins;
+
 use crate::{
     dtype::DType,
     error::{Error, Result},

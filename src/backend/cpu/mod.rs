@@ -3,6 +3,7 @@
 mod buffer;
 pub mod matmul;
 pub mod pool;
+pub mod simd;
 
 pub use buffer::Buffer;
 

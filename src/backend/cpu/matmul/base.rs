@@ -1,0 +1,246 @@
+//! Checks arguments, chooses the kernel, splits the work.
+
+use super::{
+    activations::{Activations, Quantize},
+    float::{self, DotProducts, Matrix, RowSums},
+    formats::{self, Format},
+    matrix,
+    vector::VectorProduct,
+};
+use crate::{
+    backend::cpu::{pool::parallel, simd::Isa},
+    dtype::DType,
+    error::{Error, Result},
+};
+use std::{marker::PhantomData, ops::Range};
+
+/// From this many tokens on, unpacking a panel of quantized weights pays.
+const MANY_TOKENS: usize = 6;
+/// From this many rows on, packing float panels pays.
+const MANY_ROWS: usize = 4;
+/// Multiply-adds that are worth a task of their own.
+const TASK: usize = 1 << 16;
+
+/// A result that tasks write disjoint parts of.
+#[derive(Clone, Copy)]
+pub(super) struct Target(*mut f32);
+// SAFETY: the kernels' promise: no two tasks write the same element, and nobody reads before all are done.
+unsafe impl Send for Target {}
+// SAFETY: as above.
+unsafe impl Sync for Target {}
+impl Target {
+    /// # Safety
+    /// `index` is inside the result, and this task's own.
+    #[inline(always)]
+    pub(super) unsafe fn write(self, index: usize, value: f32) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.add(index).write(value) }
+    }
+    /// # Safety
+    /// `index` is inside the result, and this task's own.
+    #[inline(always)]
+    pub(super) unsafe fn at(self, index: usize) -> *mut f32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.add(index) }
+    }
+}
+
+/// Runs `f` over ranges that together are `0..n`, in parallel; `work` is the cost of one.
+fn split(n: usize, work: usize, f: impl Fn(Range<usize>) + Sync) {
+    // multiples of 16 keep panels whole
+    let step = (TASK / work.max(1)).next_multiple_of(16).clamp(16, n.max(16));
+    parallel(n.div_ceil(step), |i| f(i * step..((i + 1) * step).min(n)));
+}
+
+/// `out[m, n] = x[m, k] · wᵀ`, where `w` holds `n` contiguous rows of `k` values of `w_dtype`
+/// (f32, f16, bf16 or any block format). `out` is overwritten.
+///
+/// # Errors
+/// When a slice does not have the size that `m`, `k`, `n` and `w_dtype` imply, or `w_dtype` is no weight dtype.
+pub fn linear_f32(x: &[f32], m: usize, k: usize, w: &[u8], w_dtype: DType, n: usize, out: &mut [f32]) -> Result<()> {
+    linear_f32_on(Isa::best(), x, m, k, w, w_dtype, n, out)
+}
+
+/// [`linear_f32`] with the instructions of `isa`, for tests and benchmarks.
+///
+/// # Errors
+/// Also when this machine does not have them.
+#[allow(clippy::too_many_arguments)]
+pub fn linear_f32_on(
+    isa: Isa,
+    x: &[f32],
+    m: usize,
+    k: usize,
+    w: &[u8],
+    w_dtype: DType,
+    n: usize,
+    out: &mut [f32],
+) -> Result<()> {
+    check_isa("linear", isa)?;
+    let row_bytes = w_dtype.bytes_for(k).ok_or_else(|| {
+        let block = w_dtype.block_len();
+        Error::shape("linear", format!("rows of {k} values do not fill whole blocks of {block} of {w_dtype}"))
+    })?;
+    let sizes = (m.checked_mul(k), n.checked_mul(row_bytes), m.checked_mul(n));
+    if sizes != (Some(x.len()), Some(w.len()), Some(out.len())) {
+        return Err(Error::shape(
+            "linear",
+            format!(
+                "x of {} values, weight of {} bytes of {w_dtype} and result of {} values are not [{m}, {k}] · [{n}, {k}]ᵀ",
+                x.len(),
+                w.len(),
+                out.len()
+            ),
+        ));
+    }
+    if k == 0 || out.is_empty() {
+        out.fill(0.0);
+        return Ok(());
+    }
+    match w_dtype {
+        DType::F32 | DType::F16 | DType::BF16 => {
+            let b = Matrix { bytes: w, dtype: w_dtype, strides: (1, k) };
+            // SAFETY: sizes and instruction set were checked above.
+            unsafe { float_product(isa, x, (k, 1), b, out, m, k, n) };
+        }
+        DType::Q4_0 => quantized_product::<formats::Q4_0>(isa, x, k, w, n, out),
+        DType::Q4_1 => quantized_product::<formats::Q4_1>(isa, x, k, w, n, out),
+        DType::Q5_0 => quantized_product::<formats::Q5_0>(isa, x, k, w, n, out),
+        DType::Q5_1 => quantized_product::<formats::Q5_1>(isa, x, k, w, n, out),
+        DType::Q8_0 => quantized_product::<formats::Q8_0>(isa, x, k, w, n, out),
+        DType::Q8_1 => quantized_product::<formats::Q8_1>(isa, x, k, w, n, out),
+        DType::Q2_K => quantized_product::<formats::Q2_K>(isa, x, k, w, n, out),
+        DType::Q3_K => quantized_product::<formats::Q3_K>(isa, x, k, w, n, out),
+        DType::Q4_K => quantized_product::<formats::Q4_K>(isa, x, k, w, n, out),
+        DType::Q5_K => quantized_product::<formats::Q5_K>(isa, x, k, w, n, out),
+        DType::Q6_K => quantized_product::<formats::Q6_K>(isa, x, k, w, n, out),
+        DType::Q8_K => quantized_product::<formats::Q8_K>(isa, x, k, w, n, out),
+        DType::F64 | DType::I64 | DType::I32 | DType::U32 | DType::U8 => {
+            return Err(Error::dtype("linear", format!("weights of {w_dtype}; cast them to f32, f16 or bf16")));
+        }
+    }
+    Ok(())
+}
+
+/// The product by `n` rows of block format `F`. Sizes and instruction set have been checked.
+fn quantized_product<F: Format>(isa: Isa, x: &[f32], k: usize, w: &[u8], n: usize, out: &mut [f32]) {
+    let m = x.len() / k;
+    let tiled = m >= MANY_TOKENS;
+    let mut acts = Activations::default();
+    // SAFETY: `k` is a multiple of 32 since it fills whole blocks.
+    unsafe { isa.run(Quantize::<F> { x, k, tiled, out: &mut acts, format: PhantomData }) };
+    let (acts, out) = (&acts, Target(out.as_mut_ptr()));
+    split(n, m * k, |rows| {
+        // SAFETY: `w` is n rows and the result m * n long, and tasks have different rows.
+        unsafe {
+            if tiled {
+                isa.run(matrix::MatrixProduct::<F> { acts, w, rows, out, n, format: PhantomData });
+            } else {
+                isa.run(VectorProduct::<F> { acts, w, rows, out, n, format: PhantomData });
+            }
+        }
+    });
+}
+
+/// `c[m, n] = a[m, k] · b[k, n]` for f32 matrices with any (row, column) strides in elements; `c` is contiguous and
+/// overwritten.
+///
+/// # Errors
+/// When a matrix reaches outside its slice or `c` is not `m * n` long.
+#[allow(clippy::too_many_arguments)]
+pub fn gemm_f32(
+    a: &[f32],
+    a_strides: (usize, usize),
+    b: &[f32],
+    b_strides: (usize, usize),
+    c: &mut [f32],
+    m: usize,
+    k: usize,
+    n: usize,
+) -> Result<()> {
+    gemm_f32_on(Isa::best(), a, a_strides, b, b_strides, c, m, k, n)
+}
+
+/// [`gemm_f32`] with the instructions of `isa`, for tests and benchmarks.
+///
+/// # Errors
+/// Also when this machine does not have them.
+#[allow(clippy::too_many_arguments)]
+pub fn gemm_f32_on(
+    isa: Isa,
+    a: &[f32],
+    a_strides: (usize, usize),
+    b: &[f32],
+    b_strides: (usize, usize),
+    c: &mut [f32],
+    m: usize,
+    k: usize,
+    n: usize,
+) -> Result<()> {
+    check_isa("gemm", isa)?;
+    check_matrix("a", a.len(), a_strides, (m, k))?;
+    check_matrix("b", b.len(), b_strides, (k, n))?;
+    if m.checked_mul(n) != Some(c.len()) {
+        return Err(Error::shape("gemm", format!("result of {} values is not [{m}, {n}]", c.len())));
+    }
+    if k == 0 || c.is_empty() {
+        c.fill(0.0);
+        return Ok(());
+    }
+    let b = Matrix { bytes: bytemuck::cast_slice(b), dtype: DType::F32, strides: b_strides };
+    // SAFETY: matrices and instruction set were checked above.
+    unsafe { float_product(isa, a, a_strides, b, c, m, k, n) };
+    Ok(())
+}
+
+/// # Safety
+/// The processor has `isa`; `a`, `b` and `c` have all elements of `[m, k]`, `[k, n]` and `[m, n]`, none of them empty.
+#[allow(clippy::too_many_arguments)]
+unsafe fn float_product(
+    isa: Isa,
+    a: &[f32],
+    a_strides: (usize, usize),
+    b: Matrix<'_>,
+    c: &mut [f32],
+    m: usize,
+    k: usize,
+    n: usize,
+) {
+    let out = Target(c.as_mut_ptr());
+    // SAFETY: the caller's promise, and tasks have different columns.
+    unsafe {
+        if m < MANY_ROWS && b.strides.0 == 1 && a_strides.1 == 1 && (m == 1 || a_strides.0 == k) {
+            let a = &a[..m * k];
+            split(n, m * k, |columns| isa.run(DotProducts { a, b, columns, out, k, n }));
+        } else if m < MANY_ROWS && b.strides.1 == 1 && b.dtype == DType::F32 {
+            split(n, m * k, |columns| isa.run(RowSums { a, a_strides, b, columns, out, m, k, n }));
+        } else {
+            let packed = float::pack_rows(a, a_strides, m, k);
+            let a = &packed[..];
+            split(n, m * k, |columns| isa.run(float::MatrixProduct { a, b, columns, out, m, k, n }));
+        }
+    }
+}
+
+fn check_isa(op: &'static str, isa: Isa) -> Result<()> {
+    if Isa::available().contains(&isa) {
+        return Ok(());
+    }
+    Err(Error::Device { op, message: format!("this machine has no {isa}") })
+}
+
+/// Are all elements of a matrix of that shape and those strides inside a slice of `len`?
+fn check_matrix(name: &str, len: usize, strides: (usize, usize), (rows, columns): (usize, usize)) -> Result<()> {
+    if rows == 0 || columns == 0 {
+        return Ok(());
+    }
+    let last =
+        (rows - 1).checked_mul(strides.0).zip((columns - 1).checked_mul(strides.1)).and_then(|(r, c)| r.checked_add(c));
+    match last {
+        Some(last) if last < len => Ok(()),
+        _ => Err(Error::shape(
+            "gemm",
+            format!("{name} of shape [{rows}, {columns}] and strides {strides:?} reaches outside its {len} values"),
+        )),
+    }
+}

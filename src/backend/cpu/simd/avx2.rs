@@ -1,0 +1,212 @@
+//! x86-64: AVX2 with FMA and F16C, and the same with the dot products of AVX-512 VNNI on 256-bit registers.
+//!
+//! Weights and activations are 32 8-bit lanes in memory order. Lanes 0..4 of a dot product hold the first 16.
+
+use super::{IN_ORDER, Kernel, Simd};
+use std::arch::x86_64::*;
+
+/// AVX2, FMA, F16C.
+#[derive(Clone, Copy)]
+pub(super) struct Avx2;
+/// Those, and AVX-512 VNNI with VL.
+#[derive(Clone, Copy)]
+pub(super) struct Vnni;
+
+/// # Safety
+/// The processor has AVX2, FMA and F16C, and the kernel's arguments are right.
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) unsafe fn run_avx2<K: Kernel>(kernel: K) {
+    // SAFETY: the features are those of this function.
+    unsafe { kernel.run::<Avx2>() }
+}
+
+/// # Safety
+/// The processor has AVX2, FMA, F16C, AVX-512 VNNI and VL, and the kernel's arguments are right.
+#[target_feature(enable = "avx2,fma,f16c,avx512vnni,avx512vl")]
+pub(super) unsafe fn run_vnni<K: Kernel>(kernel: K) {
+    // SAFETY: the features are those of this function.
+    unsafe { kernel.run::<Vnni>() }
+}
+
+/// `acc` plus the dot products of groups of four unsigned and signed bytes; no pair may pass i16.
+#[inline(always)]
+unsafe fn dot_avx2(unsigned: __m256i, signed: __m256i) -> __m256i {
+    // SAFETY: callers have AVX2.
+    unsafe { _mm256_madd_epi16(_mm256_maddubs_epi16(unsigned, signed), _mm256_set1_epi16(1)) }
+}
+
+#[inline(always)]
+unsafe fn dot_vnni(unsigned: __m256i, signed: __m256i) -> __m256i {
+    // SAFETY: callers have AVX-512 VNNI and VL.
+    unsafe { _mm256_dpbusd_epi32(_mm256_setzero_si256(), unsigned, signed) }
+}
+
+macro_rules! simd_256 {
+    ($name:ty, $dot:ident, |$acc:ident, $a:ident, $b:ident| $dot_pairs:expr) => {
+        // SAFETY of every block: callers have the instruction set and give valid memory; all accesses are unaligned.
+        #[allow(clippy::undocumented_unsafe_blocks)]
+        impl Simd for $name {
+            const LANES: usize = 8;
+            type F32 = __m256;
+            type I32 = __m256i;
+            type Bytes = __m256i;
+            type Weights = __m256i;
+            type Acts = __m256i;
+            const ACT_BYTES: usize = 32;
+
+            #[inline(always)]
+            unsafe fn splat(x: f32) -> __m256 {
+                unsafe { _mm256_set1_ps(x) }
+            }
+            #[inline(always)]
+            unsafe fn load(p: *const f32) -> __m256 {
+                unsafe { _mm256_loadu_ps(p) }
+            }
+            #[inline(always)]
+            unsafe fn store(p: *mut f32, v: __m256) {
+                unsafe { _mm256_storeu_ps(p, v) }
+            }
+            #[inline(always)]
+            unsafe fn add(a: __m256, b: __m256) -> __m256 {
+                unsafe { _mm256_add_ps(a, b) }
+            }
+            #[inline(always)]
+            unsafe fn mul(a: __m256, b: __m256) -> __m256 {
+                unsafe { _mm256_mul_ps(a, b) }
+            }
+            #[inline(always)]
+            unsafe fn mul_add(a: __m256, b: __m256, c: __m256) -> __m256 {
+                unsafe { _mm256_fmadd_ps(a, b, c) }
+            }
+            #[inline(always)]
+            unsafe fn sum(v: __m256) -> f32 {
+                unsafe {
+                    let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+                    let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+                    _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+                }
+            }
+            #[inline(always)]
+            unsafe fn load_f16(p: *const u8) -> __m256 {
+                unsafe { _mm256_cvtph_ps(_mm_loadu_si128(p.cast())) }
+            }
+            #[inline(always)]
+            unsafe fn load_bf16(p: *const u8) -> __m256 {
+                unsafe {
+                    let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(p.cast()));
+                    _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
+                }
+            }
+
+            #[inline(always)]
+            unsafe fn zero_i32() -> __m256i {
+                unsafe { _mm256_setzero_si256() }
+            }
+            #[inline(always)]
+            unsafe fn splat_i32(p: *const i32) -> __m256i {
+                unsafe { _mm256_set1_epi32(p.read_unaligned()) }
+            }
+            #[inline(always)]
+            unsafe fn load_i32(p: *const i32) -> __m256i {
+                unsafe { _mm256_loadu_si256(p.cast()) }
+            }
+            #[inline(always)]
+            unsafe fn dot_pairs($acc: __m256i, $a: __m256i, $b: __m256i) -> __m256i {
+                unsafe { $dot_pairs }
+            }
+            #[inline(always)]
+            unsafe fn to_f32(v: __m256i) -> __m256 {
+                unsafe { _mm256_cvtepi32_ps(v) }
+            }
+
+            #[inline(always)]
+            unsafe fn load_bytes(p: *const u8) -> __m256i {
+                unsafe { _mm256_loadu_si256(p.cast()) }
+            }
+            #[inline(always)]
+            unsafe fn field(v: __m256i, right: i32, mask: u8) -> __m256i {
+                unsafe {
+                    // bits that cross from one byte into the other are masked away
+                    let shifted = if right >= 0 {
+                        _mm256_srl_epi16(v, _mm_cvtsi32_si128(right))
+                    } else {
+                        _mm256_sll_epi16(v, _mm_cvtsi32_si128(-right))
+                    };
+                    _mm256_and_si256(shifted, _mm256_set1_epi8(mask as i8))
+                }
+            }
+            #[inline(always)]
+            unsafe fn nibbles(p: *const u8) -> __m256i {
+                unsafe {
+                    let packed = _mm_loadu_si128(p.cast());
+                    let both = _mm256_set_m128i(_mm_srli_epi16::<4>(packed), packed);
+                    _mm256_and_si256(both, _mm256_set1_epi8(15))
+                }
+            }
+            #[inline(always)]
+            unsafe fn bits_to_16(word: u32) -> __m256i {
+                unsafe {
+                    // byte i / 8 of the word into byte i, then compare its bit i % 8
+                    let from =
+                        _mm256_setr_epi64x(0, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303);
+                    let bit = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64 as i64);
+                    let bytes = _mm256_shuffle_epi8(_mm256_set1_epi32(word as i32), from);
+                    let set = _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bit), bit);
+                    _mm256_and_si256(set, _mm256_set1_epi8(16))
+                }
+            }
+            #[inline(always)]
+            unsafe fn signed(v: __m256i) -> __m256i {
+                v
+            }
+            #[inline(always)]
+            unsafe fn or(a: __m256i, b: __m256i) -> __m256i {
+                unsafe { _mm256_or_si256(a, b) }
+            }
+
+            #[inline(always)]
+            fn order(_signed: bool) -> &'static [u8; 32] {
+                &IN_ORDER
+            }
+            #[inline(always)]
+            unsafe fn store_acts(q: &[i8; 32], p: *mut u8) {
+                unsafe { p.cast::<[i8; 32]>().write_unaligned(*q) }
+            }
+            #[inline(always)]
+            unsafe fn load_acts(p: *const u8) -> __m256i {
+                unsafe { _mm256_loadu_si256(p.cast()) }
+            }
+            #[inline(always)]
+            unsafe fn dot(w: __m256i, a: __m256i) -> __m256i {
+                unsafe { $dot(w, a) }
+            }
+            #[inline(always)]
+            unsafe fn dot_signed(w: __m256i, a: __m256i) -> __m256i {
+                // |w| is at most 128 and |a| 127, so a pair of products stays below 2^15
+                unsafe { $dot(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w)) }
+            }
+            #[inline(always)]
+            unsafe fn dot_halves(w: __m256i, a: __m256i, scales: *const f32, acc: __m256) -> __m256 {
+                unsafe {
+                    let (low, high) = (_mm256_broadcast_ss(&*scales), _mm256_broadcast_ss(&*scales.add(1)));
+                    let scale = _mm256_blend_ps::<0xf0>(low, high);
+                    _mm256_fmadd_ps(_mm256_cvtepi32_ps($dot(w, a)), scale, acc)
+                }
+            }
+            #[inline(always)]
+            unsafe fn store_i16(w: __m256i, offset: i16, factors: (i16, i16), p: *mut i16) {
+                unsafe {
+                    let halves = [_mm256_castsi256_si128(w), _mm256_extracti128_si256::<1>(w)];
+                    for (i, (half, factor)) in halves.into_iter().zip([factors.0, factors.1]).enumerate() {
+                        let wide = _mm256_sub_epi16(_mm256_cvtepi8_epi16(half), _mm256_set1_epi16(offset));
+                        let scaled = _mm256_mullo_epi16(wide, _mm256_set1_epi16(factor));
+                        _mm256_storeu_si256(p.add(16 * i).cast(), scaled);
+                    }
+                }
+            }
+        }
+    };
+}
+
+simd_256!(Avx2, dot_avx2, |acc, a, b| _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)));
+simd_256!(Vnni, dot_vnni, |acc, a, b| _mm256_dpwssd_epi32(acc, a, b));

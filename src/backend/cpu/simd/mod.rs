@@ -1,0 +1,230 @@
+//! One vector abstraction: kernels are written once over [`Simd`], each instruction set is one file.
+//!
+//! A [`Kernel`] is a struct of arguments with a generic body; [`Isa::run`] calls the body compiled for that instruction
+//! set, inside a function with its target features, so that everything inlines. Natively the set is detected when the
+//! program runs; WebAssembly has no detection, a module is built for what it uses.
+//!
+//! Besides plain f32 and i32 registers there are 32 weights and 32 activations at a time, the unit of every block
+//! format. How they are spread over registers, and in which order, is the instruction set's own affair: 8-bit lanes where
+//! there is a good 8-bit dot product, 16-bit lanes on WebAssembly, which has none.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod scalar;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
+
+use std::{fmt, sync::OnceLock};
+
+/// The vector operations of one instruction set.
+///
+/// # Safety
+/// All functions need the instruction set that they are for (call them from a [`Kernel`] only); those with pointers
+/// need as much valid memory as they say. No pointer needs alignment.
+#[allow(clippy::missing_safety_doc, reason = "said once for all above")]
+pub(crate) trait Simd: Copy + 'static {
+    /// f32 or i32 numbers in a register.
+    const LANES: usize;
+    /// A register of f32.
+    type F32: Copy;
+    /// A register of i32, or of pairs of i16.
+    type I32: Copy;
+    /// 32 bytes as loaded.
+    type Bytes: Copy;
+    /// 32 unpacked weights.
+    type Weights: Copy;
+    /// 32 activations of -127..=127.
+    type Acts: Copy;
+    /// Bytes that 32 stored activations take.
+    const ACT_BYTES: usize;
+
+    /// Every lane `x`.
+    unsafe fn splat(x: f32) -> Self::F32;
+    /// Reads a register.
+    unsafe fn load(p: *const f32) -> Self::F32;
+    /// Writes a register.
+    unsafe fn store(p: *mut f32, v: Self::F32);
+    /// `a + b`.
+    unsafe fn add(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a * b`.
+    unsafe fn mul(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a * b + c`, in one rounding or two.
+    unsafe fn mul_add(a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    /// Sum of the lanes.
+    unsafe fn sum(v: Self::F32) -> f32;
+    /// Reads and converts as many f16 as there are lanes.
+    unsafe fn load_f16(p: *const u8) -> Self::F32;
+    /// Reads and converts as many bf16 as there are lanes.
+    unsafe fn load_bf16(p: *const u8) -> Self::F32;
+
+    /// Every lane zero.
+    unsafe fn zero_i32() -> Self::I32;
+    /// Every lane the i32 (or pair of i16) at `p`.
+    unsafe fn splat_i32(p: *const i32) -> Self::I32;
+    /// Reads a register.
+    unsafe fn load_i32(p: *const i32) -> Self::I32;
+    /// In each lane, `acc` plus the dot product of two pairs of i16.
+    unsafe fn dot_pairs(acc: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// To f32.
+    unsafe fn to_f32(v: Self::I32) -> Self::F32;
+
+    /// Reads 32 bytes.
+    unsafe fn load_bytes(p: *const u8) -> Self::Bytes;
+    /// 32 weights of `(byte >> right) & mask`; a negative `right` shifts left. `mask` is at most 63.
+    unsafe fn field(v: Self::Bytes, right: i32, mask: u8) -> Self::Weights;
+    /// 32 weights in 16 bytes: the low nibbles, then the high nibbles.
+    unsafe fn nibbles(p: *const u8) -> Self::Weights;
+    /// 32 weights of 16 where the bit of `word` is set, lowest first, 0 elsewhere.
+    unsafe fn bits_to_16(word: u32) -> Self::Weights;
+    /// 32 signed weights.
+    unsafe fn signed(v: Self::Bytes) -> Self::Weights;
+    /// Bitwise or.
+    unsafe fn or(a: Self::Weights, b: Self::Weights) -> Self::Weights;
+
+    /// Where each of 32 stored activations (and weights, by [`Simd::store_i16`]) comes from; another one for weights made by
+    /// [`Simd::signed`].
+    fn order(signed: bool) -> &'static [u8; 32];
+    /// Stores activations, already in [`Simd::order`], as [`Simd::load_acts`] reads them.
+    unsafe fn store_acts(q: &[i8; 32], p: *mut u8);
+    /// Reads 32 stored activations.
+    unsafe fn load_acts(p: *const u8) -> Self::Acts;
+    /// The dot product of weights 0..=63 and activations, spread over the lanes.
+    unsafe fn dot(w: Self::Weights, a: Self::Acts) -> Self::I32;
+    /// The dot product of signed weights and activations, spread over the lanes.
+    unsafe fn dot_signed(w: Self::Weights, a: Self::Acts) -> Self::I32;
+    /// `acc` plus the dot product (weights 0..=63) where the first 16 are scaled by `*scales`, the others by the next.
+    unsafe fn dot_halves(w: Self::Weights, a: Self::Acts, scales: *const f32, acc: Self::F32) -> Self::F32;
+    /// Stores `(w - offset) * factors.0` for the first 16 weights, `* factors.1` for the others, as 32 i16.
+    unsafe fn store_i16(w: Self::Weights, offset: i16, factors: (i16, i16), p: *mut i16);
+}
+
+/// Order of weights and activations in memory as they are.
+const IN_ORDER: [u8; 32] = {
+    let mut order = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        order[i] = i as u8;
+        i += 1;
+    }
+    order
+};
+
+/// A computation with its arguments.
+pub(crate) trait Kernel {
+    /// Does it, with the instructions of `S`. Implementations are `#[inline(always)]`.
+    ///
+    /// # Safety
+    /// The processor must have them, and the arguments be what the kernel says.
+    unsafe fn run<S: Simd>(self);
+}
+
+/// An instruction set that kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isa {
+    /// Plain code; the compiler may still use what every processor of the architecture has.
+    Scalar,
+    /// AVX2 with FMA and F16C.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// AVX2 and the 256-bit dot products of AVX-512 VNNI.
+    #[cfg(target_arch = "x86_64")]
+    Vnni,
+    /// NEON, which every aarch64 processor has.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// 128-bit SIMD of WebAssembly, with relaxed multiply-add when the module is built for it.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    Wasm,
+}
+
+impl Isa {
+    /// What this machine has, slowest first; [`Isa::Scalar`] is always there.
+    pub fn available() -> &'static [Isa] {
+        static AVAILABLE: OnceLock<Vec<Isa>> = OnceLock::new();
+        AVAILABLE.get_or_init(|| {
+            #[allow(unused_mut)]
+            let mut all = vec![Isa::Scalar];
+            #[cfg(target_arch = "x86_64")]
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
+                all.push(Isa::Avx2);
+                if is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512vl") {
+                    all.push(Isa::Vnni);
+                }
+            }
+            #[cfg(target_arch = "aarch64")]
+            all.push(Isa::Neon);
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            all.push(Isa::Wasm);
+            all
+        })
+    }
+    /// The fastest of this machine.
+    pub fn best() -> Isa {
+        Self::available().last().copied().unwrap_or(Isa::Scalar)
+    }
+    /// Runs `kernel` compiled for this instruction set.
+    ///
+    /// # Safety
+    /// `self` is one of [`Isa::available`], and the kernel's arguments are what it says.
+    #[inline]
+    pub(crate) unsafe fn run<K: Kernel>(self, kernel: K) {
+        // SAFETY: by this function's contract.
+        unsafe {
+            match self {
+                Isa::Scalar => kernel.run::<scalar::Scalar>(),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => avx2::run_avx2(kernel),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Vnni => avx2::run_vnni(kernel),
+                #[cfg(target_arch = "aarch64")]
+                Isa::Neon => kernel.run::<neon::Neon>(),
+                #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+                Isa::Wasm => kernel.run::<wasm::Wasm>(),
+            }
+        }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Isa::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Vnni => "avx512-vnni",
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => "neon",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Isa::Wasm if cfg!(target_feature = "relaxed-simd") => "wasm relaxed-simd",
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            Isa::Wasm => "wasm simd128",
+        })
+    }
+}
+
+/// f16 bits to f32, without branches, so that loops over it become vector code.
+#[inline(always)]
+pub(crate) fn f16_to_f32(h: u16) -> f32 {
+    let magnitude = u32::from(h & 0x7fff) << 13;
+    // 2^112 moves the exponent's bias from f16's to f32's, and is exact for subnormal numbers too
+    let value = f32::from_bits(magnitude) * f32::from_bits(0x7780_0000);
+    let special = if h & 0x7c00 == 0x7c00 { 0x7f80_0000 } else { 0 };
+    f32::from_bits(value.to_bits() | special | u32::from(h & 0x8000) << 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use half::f16;
+
+    #[test]
+    fn every_f16_converts() {
+        for h in 0..=u16::MAX {
+            let (ours, reference) = (f16_to_f32(h), f16::from_bits(h).to_f32());
+            assert!(ours.to_bits() == reference.to_bits() || (ours.is_nan() && reference.is_nan()), "{h:#x}: {ours}");
+        }
+    }
+}
