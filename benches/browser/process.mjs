@@ -1,4 +1,4 @@
-// What the browser's processes cost, read from /proc (Linux).
+// What the browser's processes cost, read from /proc (Linux; elsewhere the numbers are NaN).
 import fs from 'node:fs';
 
 const read = (file) => {
@@ -8,11 +8,18 @@ const read = (file) => {
     return '';
   }
 };
+const list = (dir) => {
+  try {
+    return fs.readdirSync(dir);
+  } catch {
+    return [];
+  }
+};
 
 /** Process ids of the renderers below `root`. */
-function renderers(root) {
+export function renderers(root) {
   const children = new Map();
-  for (const pid of fs.readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+  for (const pid of list('/proc').filter((name) => /^\d+$/.test(name))) {
     const parent = /PPid:\s+(\d+)/.exec(read(`/proc/${pid}/status`))?.[1];
     if (parent) children.set(parent, [...(children.get(parent) ?? []), pid]);
   }
@@ -25,19 +32,14 @@ function renderers(root) {
   return found;
 }
 
-/** CPU milliseconds spent so far by all threads of all renderers: steady on a busy machine, where wall time is not. */
-export function cpuMilliseconds(root) {
-  let nanoseconds = 0;
-  for (const pid of renderers(root)) {
-    for (const thread of fs.existsSync(`/proc/${pid}/task`) ? fs.readdirSync(`/proc/${pid}/task`) : []) {
-      nanoseconds += Number(read(`/proc/${pid}/task/${thread}/schedstat`).split(' ')[0] || 0);
-    }
-  }
-  return nanoseconds / 1e6;
+/** CPU milliseconds spent so far by all threads of these processes: steady on a busy machine, where wall time is not. */
+export function cpuMilliseconds(pids) {
+  const times = pids.flatMap((pid) => list(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}/schedstat`));
+  return times.length ? times.reduce((sum, file) => sum + Number(read(file).split(' ')[0] || 0), 0) / 1e6 : NaN;
 }
 
-/** Largest resident size any renderer has had, in MB. */
-export function peakMegabytes(root) {
-  const sizes = renderers(root).map((pid) => Number(/VmHWM:\s+(\d+)/.exec(read(`/proc/${pid}/status`))?.[1] ?? 0));
-  return Math.max(0, ...sizes) / 1024;
+/** The largest resident size that these processes have had so far, in MB (10^6 bytes). */
+export function peakMegabytes(pids) {
+  const sizes = pids.map((pid) => Number(/VmHWM:\s+(\d+)/.exec(read(`/proc/${pid}/status`))?.[1] ?? NaN));
+  return sizes.length ? (sizes.reduce((sum, size) => sum + size, 0) * 1024) / 1e6 : NaN;
 }

@@ -1,13 +1,13 @@
 // node run.mjs --votive DIR --models A.gguf,B.gguf [--candle DIR] [--wllama] [--runs 5] [--prompt 128] [--tokens 64] [--out FILE]
 // Runs Votive and its peers in turn, in one Chromium, on the same files with the same token ids; prints a Markdown table of
-// medians and ratios. One thread each. `per CPU s` counts the CPU time of the browser's renderers instead of wall time.
+// medians and ratios. One thread each. `per CPU s` counts the CPU time of the engine's renderer process instead of wall time.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
-import { cpuMilliseconds, peakMegabytes } from './process.mjs';
+import { cpuMilliseconds, peakMegabytes, renderers } from './process.mjs';
 import { PROSE } from './prose.mjs';
 import { serve } from './server.mjs';
 
@@ -48,18 +48,21 @@ const launched = await chromium.launchServer({
 const browser = await chromium.connect(launched.wsEndpoint());
 const root = launched.process().pid;
 
-/** One page with one runner and one model. */
+/** One page, in a renderer process of its own, with one runner and one model. */
 async function open(base, runner, file) {
+  const others = renderers(root);
   const page = await (await browser.newContext()).newPage();
   page.on('pageerror', (error) => console.error(`[${runner}] ${error.message}`));
-  await page.exposeFunction('cpu', () => cpuMilliseconds(root));
+  let own = [];
+  await page.exposeFunction('cpu', () => cpuMilliseconds(own));
   await page.goto(`${base}/pages/page.html`);
+  own = renderers(root).filter((pid) => !others.includes(pid));
   const loadMs = await page.evaluate(async ([runner, url]) => {
     const start = performance.now();
     self.engine = await (await import(`/pages/${runner}.mjs`)).load(url);
     return performance.now() - start;
   }, [runner, `${base}/model/${encodeURIComponent(path.basename(file))}`]);
-  return { page, loadMs };
+  return { page, own, loadMs, loadPeakMegabytes: peakMegabytes(own) };
 }
 
 /** One measurement: wall and CPU milliseconds of a prefill and of a decode, and the longest stall of the page. */
@@ -108,12 +111,15 @@ for (const file of models) {
     }
   }
   for (const runner of runners) {
-    const { rounds, loadMs, page } = engines[runner];
+    const { rounds, own, loadMs, loadPeakMegabytes, page } = engines[runner];
     const rate = (count, key) => (1000 * count) / median(rounds.map((r) => r[key]));
     results.push({
       model: path.basename(file),
       runner,
+      fileMegabytes: fs.statSync(file).size / 1e6,
       loadMs,
+      loadPeakMegabytes,
+      peakMegabytes: peakMegabytes(own),
       prefill: rate(promptTokens, 'prefill'),
       prefillPerCpuSecond: rate(promptTokens, 'prefillCpu'),
       decode: rate(tokens, 'decode'),
@@ -125,20 +131,20 @@ for (const file of models) {
   }
   server.close();
 }
-const peak = peakMegabytes(root);
+const version = browser.version();
 await browser.close();
 await launched.close();
 
 const number = (value) => value.toFixed(value < 10 ? 2 : 1);
-console.log(`Chromium, one thread each, medians of ${runs} interleaved runs; ${os.cpus()[0].model}; load average ${os.loadavg()[0].toFixed(1)}\n`);
-console.log(`| model | engine | prefill ${promptTokens} tok/s | decode ${tokens} tok/s | prefill per CPU s | decode per CPU s | Votive's ratio (prefill, decode; per CPU s) | longest stall ms |`);
-console.log('| --- | --- | --- | --- | --- | --- | --- | --- |');
+console.log(`Chromium ${version}, one thread each, medians of ${runs} interleaved runs; ${os.cpus()[0].model}; load average ${os.loadavg()[0].toFixed(1)}\n`);
+console.log(`| model | engine | prefill ${promptTokens} tok/s | decode ${tokens} tok/s | prefill per CPU s | decode per CPU s | Votive's ratio (prefill, decode; per CPU s) | load s | peak MB (loading, all) | longest stall ms |`);
+console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |');
 for (const r of results) {
   const ours = results.find((o) => o.model === r.model && o.runner === 'votive');
   const ratio = r.runner === 'votive' ? '' : [
     `${(ours.prefill / r.prefill).toFixed(2)} ×, ${(ours.decode / r.decode).toFixed(2)} ×`,
     `${(ours.prefillPerCpuSecond / r.prefillPerCpuSecond).toFixed(2)} ×, ${(ours.decodePerCpuSecond / r.decodePerCpuSecond).toFixed(2)} ×`,
   ].join('; ');
-  console.log(`| ${r.model} | ${r.runner} | ${number(r.prefill)} | ${number(r.decode)} | ${number(r.prefillPerCpuSecond)} | ${number(r.decodePerCpuSecond)} | ${ratio} | ${r.longestStallMs.toFixed(0)} |`);
+  console.log(`| ${r.model} | ${r.runner} | ${number(r.prefill)} | ${number(r.decode)} | ${number(r.prefillPerCpuSecond)} | ${number(r.decodePerCpuSecond)} | ${ratio} | ${(r.loadMs / 1000).toFixed(1)} | ${r.loadPeakMegabytes.toFixed(0)}, ${r.peakMegabytes.toFixed(0)} | ${r.longestStallMs.toFixed(0)} |`);
 }
-if (options.out) fs.writeFileSync(options.out, JSON.stringify({ runs, promptTokens, tokens, peakRendererMegabytes: peak, results }, null, 1));
+if (options.out) fs.writeFileSync(options.out, JSON.stringify({ runs, promptTokens, tokens, cpu: os.cpus()[0].model, chromium: version, results }, null, 1));

@@ -2,6 +2,7 @@
 //! fetches models, serves the demo, runs every test and measures. Each command sets up what it needs, says so, and does
 //! nothing twice.
 
+mod bench;
 mod demo;
 mod fetch;
 mod files;
@@ -34,6 +35,8 @@ enum Command {
     Demo(demo::Args),
     /// Run every check and test: format, lints, documentation, native, WebAssembly, browser
     Test(suite::Args),
+    /// Measure: natively and in Chromium, beside other engines if wanted
+    Bench(bench::Args),
 }
 
 fn main() {
@@ -43,6 +46,7 @@ fn main() {
         Command::Fetch(args) => fetch::run(&args),
         Command::Demo(args) => demo::run(&workspace, &args),
         Command::Test(args) => suite::run(&workspace, &args),
+        Command::Bench(args) => bench::run(&workspace, &args),
     });
     if let Err(error) = result {
         eprintln!("\nerror: {error:#}");

@@ -33,42 +33,63 @@ const FEATURES: [&str; 8] = [
 /// Arguments of `cargo xtask build`: builds the package, using again what has not changed.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Also say what takes the space in the WebAssembly module, by crate (compiles it once more, with names)
+    /// Also say what takes the space in the WebAssembly module, by crate
     #[arg(long)]
     report_size: bool,
 }
 
-/// Runs `cargo xtask build`: builds the package, using again what has not changed.
+/// Builds the package, using again what has not changed.
 pub fn build(workspace: &Workspace) -> Result<()> {
-    let module = bindgen(workspace, &compile(workspace, &workspace.target, &[])?, "package", false)?;
-    let optimised = optimise(workspace, &module)?;
-    install(workspace, &module, &optimised)?;
+    compile(workspace)?;
+    let packed = pack(workspace, &module_path(workspace), &workspace.scratch().join("package"), NAME)?;
+    let dist = workspace.package().join("dist");
+    for file in files_of(NAME) {
+        files::copy(&packed.join(&file), &dist.join(&file))?;
+    }
     typescript(workspace)?;
-    report(workspace, &optimised)
+    report(workspace, &packed.join(format!("{NAME}_bg.wasm")))
 }
 
 /// Runs `cargo xtask build` as the command line asks for it.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     build(workspace)?;
     if args.report_size {
-        let target = workspace.scratch().join("size-report");
-        let wasm = compile(workspace, &target, &["--config", "profile.wasm.strip=false"])?;
-        let module = bindgen(workspace, &wasm, "size-report", true)?;
-        print!("{}", size::report(&fs::read(module.join(format!("{NAME}_bg.wasm")))?)?);
+        let dir = workspace.scratch().join("size-report");
+        bindgen(workspace, &module_path(workspace), &dir, NAME, true)?;
+        print!("{}", size::report(&fs::read(dir.join(format!("{NAME}_bg.wasm")))?)?);
     }
     Ok(())
 }
 
-/// Compiles the library for the browser; returns the path of the module that rustc wrote.
-fn compile(workspace: &Workspace, target: &Path, extra: &[&str]) -> Result<PathBuf> {
+/// What wasm-bindgen writes for a module called `name`: the glue, its types, the module.
+fn files_of(name: &str) -> [String; 3] {
+    [format!("{name}.js"), format!("{name}.d.ts"), format!("{name}_bg.wasm")]
+}
+
+/// Makes what a browser loads out of the module that rustc wrote: generates the glue and optimises. Returns `out`, which then
+/// holds `NAME.js`, `NAME.d.ts` and `NAME_bg.wasm`.
+pub fn pack(workspace: &Workspace, wasm: &Path, out: &Path, name: &str) -> Result<PathBuf> {
+    let glue = out.join("glue");
+    bindgen(workspace, wasm, &glue, name, false)?;
+    let [script, types, module] = files_of(name);
+    optimise(workspace, &glue.join(&module), &out.join(&module))?;
+    files::copy(&glue.join(&script), &out.join(&script))?;
+    files::copy(&glue.join(&types), &out.join(&types))?;
+    Ok(out.to_path_buf())
+}
+
+/// The module that rustc writes.
+fn module_path(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("wasm32-unknown-unknown/wasm/votive.wasm")
+}
+
+/// Compiles the library for the browser.
+fn compile(workspace: &Workspace) -> Result<()> {
     system::wasm_target()?;
     step("Compiling votive to WebAssembly");
     let mut cargo = workspace.cargo();
     cargo.args(["rustc", "--lib", "--profile", "wasm", "--no-default-features"]);
-    cargo
-        .args(["--target", "wasm32-unknown-unknown", "--crate-type", "cdylib", "--target-dir"])
-        .arg(target)
-        .args(extra);
+    cargo.args(["--target", "wasm32-unknown-unknown", "--crate-type", "cdylib"]);
     // Flags in the environment would replace those of .cargo/config.toml, and with them SIMD.
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
     // The module names source files in panic messages: not by where they lie on the machine that built it.
@@ -80,17 +101,11 @@ fn compile(workspace: &Workspace, target: &Path, extra: &[&str]) -> Result<PathB
             cargo.args(["--config", &format!("target.wasm32-unknown-unknown.rustflags=[{flag}]")]);
         }
     }
-    process::run(&mut cargo)?;
-    let module = target.join("wasm32-unknown-unknown/wasm/votive.wasm");
-    if !module.is_file() {
-        bail!("cargo succeeded, but there is no {}", module.display());
-    }
-    Ok(module)
+    process::run(&mut cargo)
 }
 
-/// Writes the JavaScript glue of `wasm` into a directory of its own and returns that directory.
-fn bindgen(workspace: &Workspace, wasm: &Path, purpose: &str, keep_names: bool) -> Result<PathBuf> {
-    let out = workspace.scratch().join(purpose);
+/// Writes the JavaScript glue of `wasm`, and the module that goes with it, into the directory `out`.
+fn bindgen(workspace: &Workspace, wasm: &Path, out: &Path, name: &str, keep_names: bool) -> Result<()> {
     let lock = fs::read_to_string(workspace.root.join("Cargo.lock"))?;
     let version = locked_version(&lock, "wasm-bindgen").context("Cargo.lock has no wasm-bindgen")?;
     let tool =
@@ -105,14 +120,14 @@ fn bindgen(workspace: &Workspace, wasm: &Path, purpose: &str, keep_names: bool) 
     if !files::is_done(&stamp, &fingerprint) {
         step(format!("Generating the JavaScript glue with wasm-bindgen {version} (compiled first, if it is not yet)"));
         let mut cargo = workspace.cargo();
-        cargo.args(["run", "--profile", "tools", "--package", "xtask-bindgen", "--"]).arg(wasm).arg(&out).arg(NAME);
+        cargo.args(["run", "--profile", "tools", "--package", "xtask-bindgen", "--"]).arg(wasm).arg(out).arg(name);
         if keep_names {
             cargo.env("XTASK_BINDGEN_KEEP_NAMES", "1");
         }
         process::run(&mut cargo)?;
         files::mark_done(&stamp, &fingerprint)?;
     }
-    Ok(out)
+    Ok(())
 }
 
 /// The version of a package in the text of a Cargo.lock.
@@ -121,35 +136,24 @@ fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
     entry.split("\nversion = \"").nth(1)?.split('"').next()
 }
 
-/// Runs wasm-opt over the module in `dir`; returns the path of the result.
-fn optimise(workspace: &Workspace, dir: &Path) -> Result<PathBuf> {
-    let input = dir.join(format!("{NAME}_bg.wasm"));
-    let output = dir.join("optimised.wasm");
+/// Runs wasm-opt over the module `input`.
+fn optimise(workspace: &Workspace, input: &Path, output: &Path) -> Result<()> {
     let tools = workspace.root.join("xtask/tools");
-    let stamp = dir.join("optimised");
+    let stamp = output.with_extension("wasm-optimised");
     let arguments: Vec<&str> = [OPTIMISATION, "--strip-debug", "--strip-producers", "--strip-target-features"]
         .into_iter()
         .chain(FEATURES)
         .collect();
     let lock = tools.join("package-lock.json");
-    let fingerprint = Fingerprint::default().file(&lock)?.text(&arguments.join(" ")).file(&input)?.hex();
+    let fingerprint = Fingerprint::default().file(&lock)?.text(&arguments.join(" ")).file(input)?.hex();
     if !files::is_done(&stamp, &fingerprint) || !output.is_file() {
         system::npm_ci(&tools)?;
         step(format!("Optimising with wasm-opt {OPTIMISATION} (takes up to a minute)"));
         let script = tools.join("node_modules/binaryen/bin/wasm-opt");
-        process::run(Command::new("node").arg(script).args(&arguments).arg(&input).arg("-o").arg(&output))?;
+        process::run(Command::new("node").arg(script).args(&arguments).arg(input).arg("-o").arg(output))?;
         files::mark_done(&stamp, &fingerprint)?;
     }
-    Ok(output)
-}
-
-/// Puts the module and its glue into `dist`.
-fn install(workspace: &Workspace, module: &Path, optimised: &Path) -> Result<()> {
-    let dist = workspace.package().join("dist");
-    for file in [format!("{NAME}.js"), format!("{NAME}.d.ts")] {
-        files::copy(&module.join(&file), &dist.join(&file))?;
-    }
-    files::copy(optimised, &dist.join(format!("{NAME}_bg.wasm")))
+    Ok(())
 }
 
 /// Compiles the package's TypeScript into `dist`, with the package's own `npm run build`.

@@ -1,4 +1,6 @@
-// wllama 2.3.1: the last release with llama.cpp's integer dot kernels for wasm, one thread.
+// wllama 2.3.1: the last release with llama.cpp's integer dot kernels for wasm, one thread. Driven through its public
+// low-level calls, which are those that its createCompletion makes, so that it gets the same token ids and goes on past the
+// end-of-text token, and so that a prefill ends at the first token (createCompletion computes one more).
 import { Wllama } from '/modules/@wllama/wllama/esm/index.js';
 
 export async function load(url) {
@@ -9,35 +11,29 @@ export async function load(url) {
   );
   const blob = await (await fetch(url)).blob();
   await wllama.loadModel([blob], { n_threads: 1, n_ctx: 1024, n_batch: 512 });
-  const run = async (ids, nPredict, onNewToken) => {
+  const firstToken = async (ids) => {
+    await wllama.samplingInit({ temp: 0, top_k: 1 });
     await wllama.kvClear();
-    await wllama.createCompletion(await wllama.detokenize(ids, true), {
-      nPredict,
-      sampling: { temp: 0, top_k: 1 },
-      stopTokens: [],
-      useCache: false,
-      onNewToken,
-    });
+    await wllama.samplingAccept(ids);
+    await wllama.decode(ids, {});
+    return (await wllama.samplingSample()).token;
   };
   return {
     async prefill(ids) {
       const start = performance.now();
-      await run(ids, 1);
+      await firstToken(ids);
       return performance.now() - start;
     },
     async decode(ids, count, started) {
-      let first = 0;
-      let last = 0;
-      let produced = 0;
-      await run(ids, count + 1, () => {
-        last = performance.now();
-        if (produced++ === 0) {
-          first = last;
-          started();
-        }
-      });
-      if (produced !== count + 1) throw new Error(`wllama stopped after ${produced} of ${count + 1} tokens`);
-      return last - first;
+      let token = await firstToken(ids);
+      started();
+      const start = performance.now();
+      for (let i = 0; i < count; i++) {
+        await wllama.samplingAccept([token]);
+        await wllama.decode([token], {});
+        token = (await wllama.samplingSample()).token;
+      }
+      return performance.now() - start;
     },
   };
 }

@@ -18,6 +18,7 @@ fn main() -> anyhow::Result<()> {
         .out_name(name)
         .web(true)?
         .typescript(true)
+        .omit_default_module_path(false)
         .remove_producers_section(true)
         .remove_name_section(!keep_names)
         .generate(out_dir)

@@ -1,0 +1,163 @@
+//! `cargo xtask bench`: how fast the same model files run natively and in Chromium, and beside other engines.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::files;
+use crate::models::MODELS;
+use crate::process::{self, capture, note, step};
+use crate::workspace::{Workspace, models_dir};
+use crate::{fetch, package, system};
+
+/// The formats that are measured: the weights of the demo's model in each.
+const TYPES: [&str; 3] = ["Q4_0", "Q4_1", "Q8_0"];
+
+/// Arguments of `cargo xtask bench`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Also measure wllama and candle (both downloaded and, candle, compiled for this only) in the same browser, in turn
+    #[arg(long)]
+    peers: bool,
+    /// How often to measure; medians are reported
+    #[arg(long, default_value_t = 5)]
+    runs: u32,
+    /// How many tokens to decode in the browser
+    #[arg(long, default_value_t = 64)]
+    tokens: u32,
+    /// Measure only there
+    #[arg(long, value_enum)]
+    only: Option<Place>,
+    /// Measure this GGUF file instead of the demo's model in Q4_0, Q4_1 and Q8_0 (give it several times for several)
+    #[arg(long)]
+    model: Vec<PathBuf>,
+    /// Write all measurements to this file, as JSON
+    #[arg(long, default_value = "target/xtask/bench.json")]
+    out: PathBuf,
+}
+
+/// Where to measure.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Place {
+    Native,
+    Browser,
+}
+
+/// Runs `cargo xtask bench`.
+pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    step("Compiling the native command line (release)");
+    process::run(workspace.cargo().args(["build", "--release", "--bin", "votive"]))?;
+    let votive = workspace.target.join("release").join(format!("votive{}", std::env::consts::EXE_SUFFIX));
+    let models = if args.model.is_empty() { prepare_models(&votive)? } else { args.model.clone() };
+    let mut measured = json!({});
+    if args.only != Some(Place::Browser) {
+        measured["native"] = native(&votive, &models, args.runs)?;
+    }
+    if args.only != Some(Place::Native) {
+        measured["browser"] = browser(workspace, &models, args)?;
+    }
+    let out = workspace.root.join(&args.out);
+    files::write(&out, serde_json::to_string_pretty(&measured)?)?;
+    note(format!("all measurements: {}", out.display()));
+    Ok(())
+}
+
+/// The demo's model in each format: as it is in the directory of models, else quantized from the published file.
+fn prepare_models(votive: &Path) -> Result<Vec<PathBuf>> {
+    fetch::fetch(false)?;
+    let models = models_dir()?;
+    let default = &MODELS[0];
+    let published = models.join(default.id).join(default.file);
+    let prepare = |kind: &&str| -> Result<PathBuf> {
+        let name = default.file.replace("Q4_1", kind);
+        let found = models.join(default.id).join(&name);
+        let derived = models.join("derived/bench").join(&name);
+        if found.is_file() {
+            return Ok(found);
+        }
+        if !derived.is_file() {
+            step(format!("Quantizing {} to {kind}", default.name));
+            let partial = derived.with_extension("partial");
+            files::write(&partial, "")?;
+            process::run(Command::new(votive).arg("quantize").arg(&published).arg(&partial).args(["--type", kind]))?;
+            fs::rename(&partial, &derived).with_context(|| format!("could not write {}", derived.display()))?;
+        }
+        Ok(derived)
+    };
+    TYPES.iter().map(prepare).collect()
+}
+
+/// `votive bench` on each model; prints its numbers as a table.
+fn native(votive: &Path, models: &[PathBuf], runs: u32) -> Result<Value> {
+    let mut all = Vec::new();
+    for model in models {
+        step(format!("Measuring {} natively", file_name(model)));
+        let mut bench = Command::new(votive);
+        bench.arg("bench").arg("--model").arg(model).args(["--json", "--runs", &runs.to_string()]);
+        let output = capture(&mut bench)?;
+        let numbers: Value = serde_json::from_str(&output).context("`votive bench --json` did not write JSON")?;
+        all.push(json!({ "model": file_name(model), "numbers": numbers }));
+    }
+    let columns: Vec<&String> = all
+        .first()
+        .and_then(|first| first["numbers"].as_object())
+        .map(|numbers| numbers.iter().filter(|(_, value)| value.is_number()).map(|(name, _)| name).collect())
+        .unwrap_or_default();
+    println!("\nNative, medians of {runs} runs\n");
+    println!("| model |{}", columns.iter().map(|name| format!(" {name} |")).collect::<String>());
+    println!("| --- |{}", " --- |".repeat(columns.len()));
+    for entry in &all {
+        let cells = columns.iter().map(|name| match entry["numbers"][name.as_str()].as_f64() {
+            Some(value) => format!(" {} |", (value * 100.0).round() / 100.0),
+            None => " |".to_owned(),
+        });
+        println!("| {} |{}", entry["model"].as_str().unwrap_or_default(), cells.collect::<String>());
+    }
+    println!();
+    Ok(json!(all))
+}
+
+/// Votive, and its peers if they are wanted, in Chromium: see `benches/browser/run.mjs`.
+fn browser(workspace: &Workspace, models: &[PathBuf], args: &Args) -> Result<Value> {
+    package::build(workspace)?;
+    let chromium = system::chromium()?;
+    let bench = workspace.root.join("benches/browser");
+    system::npm_ci(&bench)?;
+    let out = workspace.scratch().join("bench-browser.json");
+    let list: Vec<String> = models.iter().map(|model| model.display().to_string()).collect();
+    let mut node = Command::new("node");
+    node.arg("run.mjs").current_dir(&bench).env("CHROMIUM", chromium);
+    node.arg("--votive").arg(workspace.package().join("dist")).arg("--models").arg(list.join(","));
+    node.args(["--runs", &args.runs.to_string(), "--tokens", &args.tokens.to_string()]).arg("--out").arg(&out);
+    if args.peers {
+        node.arg("--wllama").arg("--candle").arg(candle(workspace)?);
+    }
+    step("Measuring in Chromium");
+    process::run(&mut node)?;
+    let text = fs::read_to_string(&out).with_context(|| format!("could not read {}", out.display()))?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// Compiles candle to WebAssembly, as fast as it can be made (SIMD, full optimisation); returns the directory of its module.
+fn candle(workspace: &Workspace) -> Result<PathBuf> {
+    system::wasm_target()?;
+    step("Compiling candle to WebAssembly, to measure beside it");
+    let target = workspace.scratch().join("candle-wasm");
+    let mut cargo = workspace.cargo();
+    cargo.current_dir(workspace.root.join("benches/peers/candle-wasm"));
+    cargo.args(["build", "--release", "--locked", "--target", "wasm32-unknown-unknown", "--target-dir"]).arg(&target);
+    cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    process::run(&mut cargo)?;
+    let module = target.join("wasm32-unknown-unknown/release/candle_wasm.wasm");
+    if !module.is_file() {
+        bail!("cargo succeeded, but there is no {}", module.display());
+    }
+    package::pack(workspace, &module, &target.join("package"), "candle_wasm")
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
