@@ -23,5 +23,5 @@ pub use device::Device;
 pub use dtype::{DType, Element};
 pub use error::{Error, Result};
 pub use layout::Layout;
-pub use shape::Shape;
+pub use shape::{HOLE, Shape};
 pub use tensor::Tensor;

@@ -3,6 +3,9 @@
 use crate::error::{Error, Result};
 use std::fmt;
 
+/// In a shape given to `reshape`: the one size to be found from the number of elements (PyTorch's -1).
+pub const HOLE: usize = usize::MAX;
+
 /// The sizes of a tensor's dimensions, outermost first. Zero-dimensional means a scalar.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Shape(Vec<usize>);

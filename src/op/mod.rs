@@ -4,7 +4,19 @@
 //! fused one, a decomposition into primitives ([`Op::decompose`]); gradient rules will sit beside them. Operations have one
 //! result. Views (permute, narrow, broadcast, most reshapes) are layouts, not operations.
 
-use crate::{backend::Meta, dtype::DType, error::Result, layout::Layout, tensor::Tensor};
+mod elementwise;
+mod fused;
+mod index;
+mod matmul;
+mod reduce;
+
+use crate::{
+    backend::Meta,
+    dtype::DType,
+    error::{Error, Result},
+    layout::Layout,
+    tensor::Tensor,
+};
 
 /// Elementwise functions of one operand.
 #[allow(missing_docs)]
@@ -90,6 +102,80 @@ pub enum Gate {
     Relu,
 }
 
+impl Unary {
+    /// What a user calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Neg => "neg",
+            Self::Abs => "abs",
+            Self::Sign => "sign",
+            Self::Exp => "exp",
+            Self::Log => "log",
+            Self::Sqrt => "sqrt",
+            Self::Rsqrt => "rsqrt",
+            Self::Recip => "recip",
+            Self::Sqr => "sqr",
+            Self::Sin => "sin",
+            Self::Cos => "cos",
+            Self::Tanh => "tanh",
+            Self::Erf => "erf",
+            Self::Floor => "floor",
+            Self::Ceil => "ceil",
+            Self::Round => "round",
+            Self::Sigmoid => "sigmoid",
+            Self::Relu => "relu",
+            Self::Silu => "silu",
+            Self::Gelu => "gelu",
+            Self::GeluTanh => "gelu_tanh",
+        }
+    }
+}
+
+impl Binary {
+    /// What a user calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Sub => "sub",
+            Self::Mul => "mul",
+            Self::Div => "div",
+            Self::Pow => "pow",
+            Self::Min => "minimum",
+            Self::Max => "maximum",
+        }
+    }
+}
+
+impl Compare {
+    /// What a user calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Eq => "eq",
+            Self::Ne => "ne",
+            Self::Lt => "lt",
+            Self::Le => "le",
+            Self::Gt => "gt",
+            Self::Ge => "ge",
+        }
+    }
+}
+
+impl Reduce {
+    /// What a user calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Mean => "mean",
+            Self::Max => "max",
+            Self::Min => "min",
+            Self::Prod => "prod",
+        }
+    }
+}
+
+/// One input as inference sees it.
+type Input<'a> = (&'a Layout, DType);
+
 /// An operation with its parameters. Inputs are given apart, in the order that each line states.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
@@ -120,7 +206,8 @@ pub enum Op {
     Compare(Compare),
     /// `[condition u8, a, b]`
     Where,
-    /// `[x]` → reduced over `dims` (sorted, distinct), kept as size 1 if `keep_dims`.
+    /// `[x]` → reduced over `dims` (sorted, distinct), kept as size 1 if `keep_dims`. Sums and products of integers
+    /// are i64, as in PyTorch.
     Reduce {
         /// Which reduction.
         reduce: Reduce,
@@ -138,7 +225,7 @@ pub enum Op {
         /// Keep it as size 1.
         keep_dim: bool,
     },
-    /// `[x]` → running sum along `dim`.
+    /// `[x]` → running sum along `dim`; of integers in i64, as in PyTorch.
     CumSum {
         /// Dimension.
         dim: usize,
@@ -212,7 +299,7 @@ pub enum Op {
         layout: RopeLayout,
     },
     /// `[q [b, h, t, d], k [b, g, s, d], v [b, g, s, e]]` or with an additive `mask` broadcasting to `[b, h, t, s]`
-    /// → `[b, h, t, e]`; `h` a multiple of `g` (grouped queries).
+    /// → `[b, h, t, e]`; `h` a multiple of `g` (grouped queries). A query that sees no key gives zeros.
     Attention {
         /// Factor on the scores, usually `1/sqrt(d)`.
         scale: f32,
@@ -228,16 +315,140 @@ pub enum Op {
 }
 
 impl Op {
-    /// The operation's name in messages.
+    /// The operation's name in messages: what a user would call it.
     pub fn name(&self) -> &'static str {
-        "op"
+        match self {
+            Op::Copy => "contiguous",
+            Op::Cast(_) => "to_dtype",
+            Op::Unary(op) => op.name(),
+            Op::Binary(op) => op.name(),
+            Op::Affine { .. } => "affine",
+            Op::Clamp { .. } => "clamp",
+            Op::Compare(op) => op.name(),
+            Op::Where => "where_cond",
+            Op::Reduce { reduce, .. } => reduce.name(),
+            Op::ArgReduce { max: true, .. } => "argmax",
+            Op::ArgReduce { max: false, .. } => "argmin",
+            Op::CumSum { .. } => "cumsum",
+            Op::ArgSort { .. } => "argsort",
+            Op::TopK { .. } => "topk",
+            Op::Cat { .. } => "cat",
+            Op::Gather { .. } => "gather",
+            Op::IndexSelect { .. } => "index_select",
+            Op::ScatterAdd { .. } => "scatter_add",
+            Op::Matmul => "matmul",
+            Op::Linear => "linear",
+            Op::Embedding { .. } => "embedding",
+            Op::Softmax { .. } => "softmax",
+            Op::LogSoftmax { .. } => "log_softmax",
+            Op::RmsNorm { .. } => "rms_norm",
+            Op::LayerNorm { .. } => "layer_norm",
+            Op::Rope { .. } => "rope",
+            Op::Attention { .. } => "attention",
+            Op::Gated(_) => "gated",
+        }
     }
-    /// Shape and dtype of the result, or what is wrong with the inputs.
-    pub fn infer(&self, _inputs: &[(&Layout, DType)]) -> Result<Meta> {
-        Err(crate::error::Error::Unsupported("not built yet".into()))
+
+    /// How many inputs it takes: least and most.
+    fn arity(&self) -> (usize, usize) {
+        match self {
+            Op::Binary(_) | Op::Compare(_) | Op::Gather { .. } | Op::IndexSelect { .. } => (2, 2),
+            Op::Matmul | Op::Embedding { .. } | Op::RmsNorm { .. } | Op::Gated(_) => (2, 2),
+            Op::Linear | Op::LayerNorm { .. } => (2, 3),
+            Op::Where | Op::ScatterAdd { .. } | Op::Rope { .. } => (3, 3),
+            Op::Attention { .. } => (3, 4),
+            Op::Cat { .. } => (1, usize::MAX),
+            _ => (1, 1),
+        }
     }
+
+    /// May input `i` be of a block format?
+    fn takes_blocks(&self, i: usize) -> bool {
+        match self {
+            Op::Copy | Op::Cast(_) | Op::Cat { .. } => true,
+            Op::Linear | Op::Embedding { .. } => i == 1,
+            _ => false,
+        }
+    }
+
+    /// Shape and dtype of the result.
+    ///
+    /// # Errors
+    /// What is wrong with the inputs: their number, shapes or dtypes.
+    pub fn infer(&self, inputs: &[(&Layout, DType)]) -> Result<Meta> {
+        let name = self.name();
+        let (min, max) = self.arity();
+        if !(min..=max).contains(&inputs.len()) {
+            return Err(Error::argument(name, format!("{} inputs given, takes {min}", inputs.len())));
+        }
+        for (i, &(_, dtype)) in inputs.iter().enumerate() {
+            if dtype.is_quantized() && !self.takes_blocks(i) {
+                let message = format!("{dtype} is a block format; dequantize it with to_dtype first");
+                return Err(Error::dtype(name, message));
+            }
+        }
+        match self {
+            Op::Copy
+            | Op::Cast(_)
+            | Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Affine { .. }
+            | Op::Clamp { .. }
+            | Op::Compare(_)
+            | Op::Where => elementwise::infer(self, inputs),
+            Op::Reduce { .. }
+            | Op::ArgReduce { .. }
+            | Op::CumSum { .. }
+            | Op::ArgSort { .. }
+            | Op::TopK { .. } => reduce::infer(self, inputs),
+            Op::Cat { .. } | Op::Gather { .. } | Op::IndexSelect { .. } | Op::ScatterAdd { .. } => {
+                index::infer(self, inputs)
+            }
+            Op::Matmul => matmul::infer(inputs),
+            Op::Linear => fused::linear::infer_linear(inputs),
+            Op::Embedding { dtype } => fused::linear::infer_embedding(*dtype, inputs),
+            Op::Softmax { dim } | Op::LogSoftmax { dim } => fused::softmax::infer(name, *dim, inputs),
+            Op::RmsNorm { .. } | Op::LayerNorm { .. } => fused::norm::infer(name, inputs),
+            Op::Rope { .. } => fused::rope::infer(inputs),
+            Op::Attention { .. } => fused::attention::infer(inputs),
+            Op::Gated(_) => fused::gated::infer(inputs),
+        }
+    }
+
     /// A fused operation computed by primitives (and simpler fused ones). `None` for primitives.
-    pub fn decompose(&self, _inputs: &[&Tensor]) -> Option<Result<Tensor>> {
-        None
+    pub fn decompose(&self, inputs: &[&Tensor]) -> Option<Result<Tensor>> {
+        let input = |i: usize| inputs.get(i).copied();
+        let (a, b, c) = (input(0)?, input(1), input(2));
+        Some(match self {
+            Op::Linear => fused::linear::decompose_linear(a, b?, c),
+            Op::Embedding { dtype } => fused::linear::decompose_embedding(*dtype, a, b?),
+            Op::Softmax { dim } => fused::softmax::decompose(*dim, a),
+            Op::LogSoftmax { dim } => fused::softmax::decompose_log(*dim, a),
+            Op::RmsNorm { eps } => fused::norm::decompose_rms(*eps, a, b?),
+            Op::LayerNorm { eps } => fused::norm::decompose_layer(*eps, a, b?, c),
+            Op::Rope { layout } => fused::rope::decompose(*layout, a, b?, c?),
+            Op::Attention { scale, causal, window, softcap } => {
+                fused::attention::decompose((*scale, *causal, *window, *softcap), a, b?, c?, input(3))
+            }
+            Op::Gated(gate) => fused::gated::decompose(*gate, a, b?),
+            _ => return None,
+        })
     }
+}
+
+/// The error for a dtype that is none of the wanted kind.
+fn wrong_dtype(name: &'static str, wanted: &str, found: DType) -> Error {
+    Error::dtype(name, format!("takes {wanted}, got {found}; cast with to_dtype"))
+}
+
+fn want_float(name: &'static str, dtype: DType) -> Result<()> {
+    if dtype.is_float() { Ok(()) } else { Err(wrong_dtype(name, "floats", dtype)) }
+}
+
+fn want_int(name: &'static str, dtype: DType) -> Result<()> {
+    if dtype.is_int() { Ok(()) } else { Err(wrong_dtype(name, "integer indices", dtype)) }
+}
+
+fn want_same(name: &'static str, a: DType, b: DType) -> Result<()> {
+    if a == b { Ok(()) } else { Err(Error::dtypes(name, a, b)) }
 }

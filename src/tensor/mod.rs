@@ -1,9 +1,27 @@
 //! The tensor a user writes with: immutable, cheap to clone, strided over shared storage.
 
+mod cast;
+mod create;
+mod display;
+mod elementwise;
+mod fused;
+mod index;
+mod matmul;
+mod operators;
+mod read;
+mod reduce;
+mod reshape;
+mod sort;
+
+pub use create::Nested;
+pub use fused::AttentionOptions;
+pub use operators::Operand;
+pub use reduce::Dims;
+
 use crate::{
-    backend::{Storage, View, cpu::Buffer},
+    backend::{Storage, View},
     device::Device,
-    dtype::{DType, Element},
+    dtype::DType,
     error::{Error, Result},
     layout::Layout,
     op::Op,
@@ -15,6 +33,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Tensor(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     storage: Storage,
     layout: Layout,
@@ -25,22 +44,6 @@ struct Inner {
 impl Tensor {
     pub(crate) fn from_parts(storage: Storage, layout: Layout, dtype: DType, device: Device) -> Self {
         Self(Arc::new(Inner { storage, layout, dtype, device }))
-    }
-    /// From elements in row-major order.
-    pub fn from_slice<T: Element>(values: &[T], shape: impl Into<Shape>, device: &Device) -> Result<Self> {
-        Self::from_buffer(Buffer::from_slice(values)?, T::DTYPE, shape, device)
-    }
-    /// From raw bytes in row-major order, of any dtype, block formats too.
-    pub fn from_buffer(bytes: Buffer, dtype: DType, shape: impl Into<Shape>, device: &Device) -> Result<Self> {
-        let shape = shape.into();
-        let last = shape.dims().last().copied().unwrap_or(1);
-        let want = shape.checked_elements().and_then(|n| dtype.bytes_for(n));
-        if want != Some(bytes.len()) || !last.is_multiple_of(dtype.block_len()) {
-            let message = format!("{} bytes do not make a {dtype} tensor of shape {shape}", bytes.len());
-            return Err(Error::shape("from_buffer", message));
-        }
-        let storage = device.backend().upload(bytes, dtype)?;
-        Ok(Self::from_parts(storage, Layout::contiguous(shape), dtype, device.clone()))
     }
     /// Sizes.
     pub fn shape(&self) -> &Shape {
@@ -62,14 +65,68 @@ impl Tensor {
     pub fn layout(&self) -> &Layout {
         &self.0.layout
     }
-    /// Its memory, shared with its views.
-    pub(crate) fn storage(&self) -> &Storage {
-        &self.0.storage
+    /// Number of dimensions; 0 for a scalar.
+    pub fn rank(&self) -> usize {
+        self.0.layout.shape().rank()
+    }
+    /// Number of elements.
+    pub fn elements(&self) -> usize {
+        self.0.layout.shape().elements()
+    }
+    /// The size of one dimension; negative counts from the end.
+    ///
+    /// # Errors
+    /// When there is no such dimension.
+    pub fn dim(&self, dim: isize) -> Result<usize> {
+        Ok(self.dims()[self.shape().dim("dim", dim)?])
+    }
+    /// The only size of a vector.
+    ///
+    /// # Errors
+    /// When it has not one dimension.
+    pub fn dims1(&self) -> Result<usize> {
+        let [a] = self.exact_dims()?;
+        Ok(a)
+    }
+    /// The sizes of a matrix.
+    ///
+    /// # Errors
+    /// When it has not two dimensions.
+    pub fn dims2(&self) -> Result<(usize, usize)> {
+        let [a, b] = self.exact_dims()?;
+        Ok((a, b))
+    }
+    /// The sizes of a tensor of three dimensions.
+    ///
+    /// # Errors
+    /// When it has not three dimensions.
+    pub fn dims3(&self) -> Result<(usize, usize, usize)> {
+        let [a, b, c] = self.exact_dims()?;
+        Ok((a, b, c))
+    }
+    /// The sizes of a tensor of four dimensions.
+    ///
+    /// # Errors
+    /// When it has not four dimensions.
+    pub fn dims4(&self) -> Result<(usize, usize, usize, usize)> {
+        let [a, b, c, d] = self.exact_dims()?;
+        Ok((a, b, c, d))
+    }
+    fn exact_dims<const N: usize>(&self) -> Result<[usize; N]> {
+        let fail = |_| Error::shape("dims", format!("{} does not have {N} dimensions", self.shape()));
+        self.dims().try_into().map_err(fail)
+    }
+    /// The same memory seen through another layout.
+    fn with_layout(&self, layout: Layout) -> Tensor {
+        Self::from_parts(self.0.storage.clone(), layout, self.0.dtype, self.0.device.clone())
     }
     pub(crate) fn view(&self) -> View<'_> {
         View { storage: &self.0.storage, layout: &self.0.layout, dtype: self.0.dtype }
     }
     /// Runs an operation: infers, executes or decomposes. The one place where autograd will record.
+    ///
+    /// # Errors
+    /// When the inputs do not fit the operation, live on different devices, or running it fails.
     pub fn apply(op: Op, inputs: &[&Tensor]) -> Result<Tensor> {
         let metas: Vec<_> = inputs.iter().map(|t| (t.layout(), t.dtype())).collect();
         let meta = op.infer(&metas)?;
@@ -87,13 +144,5 @@ impl Tensor {
         }
         op.decompose(inputs)
             .unwrap_or_else(|| Err(Error::Device { op: op.name(), message: format!("{device} has no kernel for it") }))
-    }
-    /// The elements in row-major order, read back from the device.
-    pub async fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
-        if T::DTYPE != self.dtype() {
-            return Err(Error::dtype("to_vec", format!("tensor is {}, not {}", self.dtype(), T::DTYPE)));
-        }
-        let buffer = self.device().backend().read(self.view()).await?;
-        Ok(buffer.as_slice::<T>()?.to_vec())
     }
 }

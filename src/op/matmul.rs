@@ -1,0 +1,27 @@
+//! The matrix product of two batches.
+
+use super::{Input, want_same};
+use crate::{
+    backend::Meta,
+    error::{Error, Result},
+};
+
+/// `[.., m, k] x [.., k, n]` → `[.., m, n]`; batch dimensions must be equal here (the tensor API broadcasts them).
+pub(super) fn infer(inputs: &[Input<'_>]) -> Result<Meta> {
+    let ((a, a_dtype), (b, b_dtype)) = (inputs[0], inputs[1]);
+    want_same("matmul", a_dtype, b_dtype)?;
+    let (a, b) = (a.shape(), b.shape());
+    let ([a_batch @ .., m, ka], [b_batch @ .., kb, n]) = (a.dims(), b.dims()) else {
+        return Err(Error::shapes("matmul", a, b, "both need at least two dimensions"));
+    };
+    if ka != kb {
+        return Err(Error::shapes("matmul", a, b, format!("inner dimensions {ka} and {kb} differ")));
+    }
+    if a_batch != b_batch {
+        let why = format!("batch dimensions {a_batch:?} and {b_batch:?} differ");
+        return Err(Error::shapes("matmul", a, b, why));
+    }
+    let mut dims = a_batch.to_vec();
+    dims.extend([*m, *n]);
+    Ok(Meta { shape: dims.into(), dtype: a_dtype })
+}

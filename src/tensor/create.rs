@@ -1,0 +1,179 @@
+//! Making tensors.
+
+use super::Tensor;
+use crate::{
+    backend::cpu::Buffer,
+    device::Device,
+    dtype::{DType, Element},
+    error::{Error, Result},
+    layout::Layout,
+    shape::Shape,
+};
+
+/// Bytes of a new tensor, checked.
+fn bytes_of(op: &'static str, shape: &Shape, dtype: DType) -> Result<usize> {
+    let last = shape.dims().last().copied().unwrap_or(1);
+    shape
+        .checked_elements()
+        .filter(|_| last.is_multiple_of(dtype.block_len()))
+        .and_then(|n| dtype.bytes_for(n))
+        .filter(|&n| isize::try_from(n).is_ok())
+        .ok_or_else(|| Error::shape(op, format!("no {dtype} tensor has the shape {shape}")))
+}
+
+impl Tensor {
+    /// From elements in row-major order.
+    ///
+    /// # Errors
+    /// When their number is not that of the shape.
+    pub fn from_slice<T: Element>(values: &[T], shape: impl Into<Shape>, device: &Device) -> Result<Self> {
+        let shape = shape.into();
+        if shape.checked_elements() != Some(values.len()) {
+            let message = format!("{} values do not fill the shape {shape}", values.len());
+            return Err(Error::shape("from_slice", message));
+        }
+        Self::from_buffer(Buffer::from_slice(values)?, T::DTYPE, shape, device)
+    }
+    /// From nested arrays, slices or vectors: `Tensor::new([[1.0, 2.0], [3.0, 4.0]], &device)`.
+    ///
+    /// # Errors
+    /// When rows differ in length.
+    pub fn new<N: Nested>(values: N, device: &Device) -> Result<Self> {
+        let shape = values.shape();
+        let mut flat = Vec::new();
+        values.flatten_into(&shape, &mut flat)?;
+        Self::from_slice(&flat, shape, device)
+    }
+    /// From raw bytes in row-major order, of any dtype, block formats too.
+    ///
+    /// # Errors
+    /// When the number of bytes is not that of the shape.
+    pub fn from_buffer(bytes: Buffer, dtype: DType, shape: impl Into<Shape>, device: &Device) -> Result<Self> {
+        let shape = shape.into();
+        if bytes_of("from_buffer", &shape, dtype)? != bytes.len() {
+            let message = format!("{} bytes do not make a {dtype} tensor of shape {shape}", bytes.len());
+            return Err(Error::shape("from_buffer", message));
+        }
+        let storage = device.backend().upload(bytes, dtype)?;
+        Ok(Self::from_parts(storage, Layout::contiguous(shape), dtype, device.clone()))
+    }
+    /// All zero.
+    ///
+    /// # Errors
+    /// When there is not enough memory.
+    pub fn zeros(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Self> {
+        let shape = shape.into();
+        let bytes = Buffer::zeroed(bytes_of("zeros", &shape, dtype)?)?;
+        Self::from_buffer(bytes, dtype, shape, device)
+    }
+    /// All one.
+    ///
+    /// # Errors
+    /// As [`Tensor::full`].
+    pub fn ones(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Self> {
+        Self::full(1.0, shape, dtype, device)
+    }
+    /// One value everywhere, converted to the dtype as Rust's `as` does.
+    ///
+    /// # Errors
+    /// When there is not enough memory, or the dtype is a block format.
+    pub fn full(value: f64, shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Self> {
+        let shape = shape.into();
+        bytes_of("full", &shape, dtype)?;
+        Self::scalar(value, dtype, device)?.broadcast_to(shape)?.contiguous()
+    }
+    /// A zero-dimensional tensor of any plain dtype.
+    fn scalar(value: f64, dtype: DType, device: &Device) -> Result<Self> {
+        Self::from_slice(&[value], (), device)?.to_dtype(dtype)
+    }
+    /// A value of this tensor's dtype and device, to be broadcast against it.
+    pub(super) fn scalar_like(&self, value: f64) -> Result<Self> {
+        Self::scalar(value, self.dtype(), self.device())
+    }
+    /// Zeros in the shape, dtype and device of this tensor.
+    ///
+    /// # Errors
+    /// When there is not enough memory.
+    pub fn zeros_like(&self) -> Result<Self> {
+        Self::zeros(self.shape(), self.dtype(), self.device())
+    }
+    /// Ones in the shape, dtype and device of this tensor.
+    ///
+    /// # Errors
+    /// As [`Tensor::full`].
+    pub fn ones_like(&self) -> Result<Self> {
+        Self::ones(self.shape(), self.dtype(), self.device())
+    }
+    /// `start, start + 1, …` below `end`, as dtype.
+    ///
+    /// # Errors
+    /// When `end` is below `start` or either is not finite.
+    pub fn arange(start: f64, end: f64, dtype: DType, device: &Device) -> Result<Self> {
+        Self::arange_step(start, end, 1.0, dtype, device)
+    }
+    /// `start, start + step, …` before `end`, as dtype.
+    ///
+    /// # Errors
+    /// When `step` does not lead from `start` to `end`, or a number is not finite.
+    pub fn arange_step(start: f64, end: f64, step: f64, dtype: DType, device: &Device) -> Result<Self> {
+        let count = ((end - start) / step).ceil();
+        if !(start.is_finite() && end.is_finite() && count >= 0.0 && count < isize::MAX as f64 / 8.0) {
+            return Err(Error::argument("arange", format!("no steps of {step} lead from {start} to {end}")));
+        }
+        let n = count as usize;
+        bytes_of("arange", &Shape::from(n), DType::F64)?;
+        let mut bytes = Buffer::zeroed(n * 8)?;
+        for (i, value) in bytes.as_slice_mut::<f64>()?.iter_mut().enumerate() {
+            *value = start + i as f64 * step;
+        }
+        Self::from_buffer(bytes, DType::F64, n, device)?.to_dtype(dtype)
+    }
+}
+
+/// Numbers in nested arrays, slices or vectors, the argument of [`Tensor::new`].
+pub trait Nested {
+    /// The innermost number.
+    type Item: Element;
+    /// Sizes, taken from the first entry of each level.
+    fn shape(&self) -> Shape;
+    /// Appends all elements in row-major order, checking them against the shape.
+    ///
+    /// # Errors
+    /// When rows differ in length.
+    fn flatten_into(&self, shape: &Shape, out: &mut Vec<Self::Item>) -> Result<()>;
+}
+
+impl<T: Element> Nested for T {
+    type Item = T;
+    fn shape(&self) -> Shape {
+        Shape::from(())
+    }
+    fn flatten_into(&self, _: &Shape, out: &mut Vec<T>) -> Result<()> {
+        out.push(*self);
+        Ok(())
+    }
+}
+
+macro_rules! nested_list {
+    ($([$($generics:tt)*] $list:ty),*) => { $(
+        impl<$($generics)*> Nested for $list {
+            type Item = N::Item;
+            fn shape(&self) -> Shape {
+                let mut dims = vec![self.len()];
+                dims.extend(self.first().map(N::shape).unwrap_or_default().dims());
+                dims.into()
+            }
+            fn flatten_into(&self, shape: &Shape, out: &mut Vec<N::Item>) -> Result<()> {
+                let (len, rest) = match shape.dims() {
+                    [len, rest @ ..] => (*len, Shape::from(rest)),
+                    [] => (usize::MAX, Shape::from(())),
+                };
+                if self.len() != len {
+                    return Err(Error::shape("new", format!("rows of {len} and {} elements", self.len())));
+                }
+                self.iter().try_for_each(|entry| entry.flatten_into(&rest, out))
+            }
+        }
+    )* };
+}
+nested_list!([N: Nested, const K: usize] [N; K], [N: Nested, const K: usize] &[N; K], [N: Nested] &[N], [N: Nested] Vec<N>);

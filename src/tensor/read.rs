@@ -1,0 +1,77 @@
+//! Reading elements back from the device.
+
+use super::Tensor;
+use crate::{
+    backend::cpu::Buffer,
+    device::Device,
+    dtype::Element,
+    error::{Error, Result},
+};
+use std::task::{Context, Poll, Waker};
+
+impl Tensor {
+    /// The elements in row-major order, read back from the device.
+    ///
+    /// # Errors
+    /// When `T` is not this tensor's dtype, or reading fails.
+    pub async fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
+        self.want_element::<T>("to_vec")?;
+        let buffer = self.to_buffer().await?;
+        Ok(buffer.as_slice::<T>()?.to_vec())
+    }
+    /// [`Tensor::to_vec`] without waiting, where memory is at hand: on the CPU device.
+    ///
+    /// # Errors
+    /// As [`Tensor::to_vec`], and when the device can only be read asynchronously.
+    pub fn to_vec_sync<T: Element>(&self) -> Result<Vec<T>> {
+        self.want_element::<T>("to_vec_sync")?;
+        Ok(self.to_buffer_sync()?.as_slice::<T>()?.to_vec())
+    }
+    /// The only element.
+    ///
+    /// # Errors
+    /// When there is not exactly one, or as [`Tensor::to_vec`].
+    pub async fn to_scalar<T: Element>(&self) -> Result<T> {
+        match self.to_vec::<T>().await?[..] {
+            [value] => Ok(value),
+            _ => Err(Error::shape("to_scalar", format!("{} is not one element", self.shape()))),
+        }
+    }
+    /// The elements' bytes in row-major order, of any dtype.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub async fn to_buffer(&self) -> Result<Buffer> {
+        self.device().backend().read(self.view()).await
+    }
+    /// [`Tensor::to_buffer`] without waiting, on the CPU device.
+    ///
+    /// # Errors
+    /// As [`Tensor::to_buffer`], and when the device can only be read asynchronously.
+    pub fn to_buffer_sync(&self) -> Result<Buffer> {
+        let mut future = self.device().backend().read(self.view());
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(result) => result,
+            Poll::Pending => {
+                let message = format!("{} is read asynchronously; await to_vec instead", self.device());
+                Err(Error::Device { op: "to_vec_sync", message })
+            }
+        }
+    }
+    /// This tensor on another device; itself if it is there already.
+    ///
+    /// # Errors
+    /// When reading or allocating fails.
+    pub async fn to_device(&self, device: &Device) -> Result<Tensor> {
+        if self.device().same(device) {
+            return Ok(self.clone());
+        }
+        Self::from_buffer(self.to_buffer().await?, self.dtype(), self.shape(), device)
+    }
+    fn want_element<T: Element>(&self, op: &'static str) -> Result<()> {
+        if T::DTYPE == self.dtype() {
+            return Ok(());
+        }
+        Err(Error::dtype(op, format!("tensor is {}, not {}; cast it with to_dtype", self.dtype(), T::DTYPE)))
+    }
+}

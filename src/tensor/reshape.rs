@@ -1,0 +1,193 @@
+//! Views and joins: nothing here copies, apart from joins and reshapes that no view can express.
+
+use super::Tensor;
+use crate::{
+    error::{Error, Result},
+    op::Op,
+    shape::{HOLE, Shape},
+};
+
+#[allow(clippy::missing_errors_doc)]
+impl Tensor {
+    /// The same elements under another shape, one size of which may be [`HOLE`].
+    pub fn reshape(&self, shape: impl Into<Shape>) -> Result<Tensor> {
+        let shape = self.fill_hole(shape.into())?;
+        let block = self.dtype().block_len();
+        if !shape.dims().last().copied().unwrap_or(1).is_multiple_of(block) {
+            let message = format!("{} as {shape}: rows are not whole blocks of {}", self.shape(), self.dtype());
+            return Err(Error::shape("reshape", message));
+        }
+        if shape == *self.shape() {
+            return Ok(self.clone());
+        }
+        match self.layout().reshape(&shape) {
+            Some(layout) => Ok(self.with_layout(layout)),
+            None => self.contiguous()?.reshape(shape),
+        }
+    }
+    fn fill_hole(&self, shape: Shape) -> Result<Shape> {
+        let fail = |why: &str| Error::shape("reshape", format!("{} as {shape:?}: {why}", self.shape()));
+        let mut dims = shape.dims().to_vec();
+        let holes: Vec<_> = (0..dims.len()).filter(|&i| dims[i] == HOLE).collect();
+        if let &[hole] = &holes[..] {
+            dims[hole] = 1;
+            let rest = Shape::from(&dims[..]).checked_elements().unwrap_or(0);
+            if rest == 0 || !self.elements().is_multiple_of(rest) {
+                return Err(fail("no size fills the hole"));
+            }
+            dims[hole] = self.elements() / rest;
+        } else if holes.len() > 1 {
+            return Err(fail("more than one hole"));
+        }
+        let filled = Shape::from(dims);
+        if filled.checked_elements() != Some(self.elements()) {
+            return Err(fail(&format!("{} elements do not fill it", self.elements())));
+        }
+        Ok(filled)
+    }
+    /// Dimensions `start..=end` joined into one.
+    pub fn flatten(&self, start: isize, end: isize) -> Result<Tensor> {
+        let (start, end) = (self.shape().dim("flatten", start)?, self.shape().dim("flatten", end)?);
+        if start > end {
+            return Err(Error::argument("flatten", format!("dimension {start} comes after {end}")));
+        }
+        let mut dims = self.dims().to_vec();
+        let joined = dims.drain(start..=end).product();
+        dims.insert(start, joined);
+        self.reshape(dims)
+    }
+    /// As one dimension.
+    pub fn flatten_all(&self) -> Result<Tensor> {
+        self.reshape(self.elements())
+    }
+    /// Without dimension `dim`, which must have size 1.
+    pub fn squeeze(&self, dim: isize) -> Result<Tensor> {
+        let at = self.shape().dim("squeeze", dim)?;
+        let mut dims = self.dims().to_vec();
+        if dims.remove(at) != 1 {
+            return Err(Error::shape("squeeze", format!("dimension {at} of {} is not 1", self.shape())));
+        }
+        self.reshape(dims)
+    }
+    /// With a new dimension of size 1 at `dim` (-1: after the last).
+    pub fn unsqueeze(&self, dim: isize) -> Result<Tensor> {
+        let rank = self.rank() as isize;
+        let at = if dim < 0 { dim + rank + 1 } else { dim };
+        if !(0..=rank).contains(&at) {
+            let message = format!("dimension {dim} is out of range for shape {}", self.shape());
+            return Err(Error::argument("unsqueeze", message));
+        }
+        let mut dims = self.dims().to_vec();
+        dims.insert(at as usize, 1);
+        self.reshape(dims)
+    }
+    /// Two dimensions exchanged.
+    pub fn transpose(&self, a: isize, b: isize) -> Result<Tensor> {
+        let (a, b) = (self.shape().dim("transpose", a)?, self.shape().dim("transpose", b)?);
+        let mut order: Vec<_> = (0..self.rank()).collect();
+        order.swap(a, b);
+        self.ordered("transpose", &order)
+    }
+    /// Dimension `i` of the result is `order[i]` of this.
+    pub fn permute(&self, order: impl AsRef<[usize]>) -> Result<Tensor> {
+        self.ordered("permute", order.as_ref())
+    }
+    /// A matrix with rows and columns exchanged.
+    pub fn t(&self) -> Result<Tensor> {
+        if self.rank() != 2 {
+            return Err(Error::shape("t", format!("{} is no matrix", self.shape())));
+        }
+        self.ordered("t", &[1, 0])
+    }
+    fn ordered(&self, op: &'static str, order: &[usize]) -> Result<Tensor> {
+        if self.dtype().is_quantized() && order.last().is_some_and(|&d| d + 1 != self.rank()) {
+            let message = format!("{} is a block format; its rows stay the last dimension", self.dtype());
+            return Err(Error::dtype(op, message));
+        }
+        Ok(self.with_layout(self.layout().permute(order)?))
+    }
+    /// Repeated along dimensions of size 1 and new leading ones, without a copy.
+    pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Result<Tensor> {
+        let shape = shape.into();
+        if shape == *self.shape() {
+            return Ok(self.clone());
+        }
+        Ok(self.with_layout(self.layout().broadcast_to(&shape)?))
+    }
+    /// PyTorch's `expand`: [`Tensor::broadcast_to`] where [`HOLE`] keeps a size.
+    pub fn expand(&self, shape: impl Into<Shape>) -> Result<Tensor> {
+        let mut dims = shape.into().dims().to_vec();
+        let own = self.dims().iter().rev();
+        for (size, &kept) in dims.iter_mut().rev().zip(own).filter(|(size, _)| **size == HOLE) {
+            *size = kept;
+        }
+        self.broadcast_to(dims)
+    }
+    /// Elements `start..start + len` of dimension `dim`.
+    pub fn narrow(&self, dim: isize, start: usize, len: usize) -> Result<Tensor> {
+        let dim = self.shape().dim("narrow", dim)?;
+        let block = self.dtype().block_len();
+        if dim + 1 == self.rank() && !(start.is_multiple_of(block) && len.is_multiple_of(block)) {
+            let message = format!("{start}..{start}+{len} cuts blocks of {}", self.dtype());
+            return Err(Error::argument("narrow", message));
+        }
+        Ok(self.with_layout(self.layout().narrow(dim, start, len)?))
+    }
+    /// Index `index` of dimension `dim`, which goes away.
+    pub fn select(&self, dim: isize, index: usize) -> Result<Tensor> {
+        self.narrow(dim, index, 1)?.squeeze(dim)
+    }
+    /// Parts of dimension `dim` of these sizes, which must add up to it.
+    pub fn split(&self, sizes: &[usize], dim: isize) -> Result<Vec<Tensor>> {
+        let at = self.shape().dim("split", dim)?;
+        if sizes.iter().try_fold(0usize, |sum, &n| sum.checked_add(n)) != Some(self.dims()[at]) {
+            let message = format!("{sizes:?} do not add up to dimension {at} of {}", self.shape());
+            return Err(Error::argument("split", message));
+        }
+        let mut start = 0;
+        let part = |&len: &usize| {
+            start += len;
+            self.narrow(dim, start - len, len)
+        };
+        sizes.iter().map(part).collect()
+    }
+    /// At most `chunks` parts of dimension `dim`, equal but for the last; as PyTorch's `chunk`.
+    pub fn chunk(&self, chunks: usize, dim: isize) -> Result<Vec<Tensor>> {
+        let size = self.dims()[self.shape().dim("chunk", dim)?];
+        if chunks == 0 {
+            return Err(Error::argument("chunk", "0 chunks asked for"));
+        }
+        let step = size.div_ceil(chunks).max(1);
+        let sizes: Vec<_> = (0..size.max(1)).step_by(step).map(|at| step.min(size - at)).collect();
+        self.split(&sizes, dim)
+    }
+    /// Joined along `dim`.
+    pub fn cat(parts: &[&Tensor], dim: isize) -> Result<Tensor> {
+        match parts {
+            [] => Err(Error::argument("cat", "nothing to join")),
+            [only] => only.shape().dim("cat", dim).map(|_| (*only).clone()),
+            [first, ..] => Self::apply(Op::Cat { dim: first.shape().dim("cat", dim)? }, parts),
+        }
+    }
+    /// Joined along a new dimension `dim`.
+    pub fn stack(parts: &[&Tensor], dim: isize) -> Result<Tensor> {
+        let parts = parts.iter().map(|t| t.unsqueeze(dim)).collect::<Result<Vec<_>>>()?;
+        Self::cat(&parts.iter().collect::<Vec<_>>(), dim)
+    }
+    /// Each slice of `dim` repeated `repeats` times in place (key heads for grouped queries).
+    pub fn repeat_interleave(&self, repeats: usize, dim: isize) -> Result<Tensor> {
+        let at = self.shape().dim("repeat_interleave", dim)?;
+        let mut dims = self.dims().to_vec();
+        dims.insert(at + 1, repeats);
+        let spread = self.unsqueeze(at as isize + 1)?.broadcast_to(dims)?;
+        spread.flatten(at as isize, at as isize + 1)
+    }
+    /// The same elements laid out row by row without gaps. Operations take any layout: this is never needed, and only
+    /// helps when one tensor with a scattered layout is read many times.
+    pub fn contiguous(&self) -> Result<Tensor> {
+        if self.layout().is_contiguous() {
+            return Ok(self.clone());
+        }
+        Self::apply(Op::Copy, &[self])
+    }
+}

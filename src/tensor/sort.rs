@@ -1,0 +1,39 @@
+//! Orders along a dimension.
+
+use super::Tensor;
+use crate::{
+    error::{Error, Result},
+    op::Op,
+};
+
+impl Tensor {
+    /// u32 indices that sort `dim`; equals keep their order, NaN counts as largest.
+    ///
+    /// # Errors
+    /// When there is no such dimension.
+    pub fn argsort(&self, dim: isize, descending: bool) -> Result<Tensor> {
+        Self::apply(Op::ArgSort { dim: self.shape().dim("argsort", dim)?, descending }, &[self])
+    }
+    /// Sorted values along `dim` and the u32 indices they came from.
+    ///
+    /// # Errors
+    /// As [`Tensor::argsort`].
+    pub fn sort(&self, dim: isize, descending: bool) -> Result<(Tensor, Tensor)> {
+        let indices = self.argsort(dim, descending)?;
+        Ok((self.gather(dim, &indices)?, indices))
+    }
+    /// The `k` largest values along `dim`, largest first, and the u32 indices they came from.
+    ///
+    /// # Errors
+    /// When there is no such dimension or it is smaller than `k`.
+    pub fn topk(&self, k: usize, dim: isize) -> Result<(Tensor, Tensor)> {
+        let dim = self.shape().dim("topk", dim)?;
+        if k > self.dims()[dim] {
+            return Err(Error::argument("topk", format!("no {k} elements along dimension {dim} of {}", self.shape())));
+        }
+        let last = self.rank() - 1;
+        let rows = self.transpose(dim as isize, last as isize)?;
+        let indices = Self::apply(Op::TopK { k }, &[&rows])?.transpose(dim as isize, last as isize)?;
+        Ok((self.gather(dim as isize, &indices)?, indices))
+    }
+}
