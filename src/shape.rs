@@ -66,12 +66,20 @@ impl Shape {
 
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
+        f.write_str("[")?;
+        for (i, &size) in self.0.iter().enumerate() {
+            f.write_str(if i > 0 { ", " } else { "" })?;
+            match size {
+                HOLE => f.write_str("_")?,
+                size => write!(f, "{size}")?,
+            }
+        }
+        f.write_str("]")
     }
 }
 impl fmt::Debug for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
+        fmt::Display::fmt(self, f)
     }
 }
 impl From<Vec<usize>> for Shape {

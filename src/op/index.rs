@@ -32,8 +32,8 @@ pub(super) fn infer(op: &Op, inputs: &[Input<'_>]) -> Result<Meta> {
         dims[dim] = n;
         return Ok(Meta { shape: dims.into(), dtype });
     }
-    let fits = indices.rank() == shape.rank()
-        && (0..shape.rank()).all(|i| i == dim || indices.dims()[i] <= shape.dims()[i]);
+    let fits =
+        indices.rank() == shape.rank() && (0..shape.rank()).all(|i| i == dim || indices.dims()[i] <= shape.dims()[i]);
     if !fits {
         let why = format!("indices must have as many dimensions, none larger apart from dimension {dim}");
         return Err(Error::shapes(name, shape, indices, why));

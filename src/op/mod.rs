@@ -10,6 +10,8 @@ mod index;
 mod matmul;
 mod reduce;
 
+pub(crate) use fused::attention::visible;
+
 use crate::{
     backend::Meta,
     dtype::DType,
@@ -396,11 +398,9 @@ impl Op {
             | Op::Clamp { .. }
             | Op::Compare(_)
             | Op::Where => elementwise::infer(self, inputs),
-            Op::Reduce { .. }
-            | Op::ArgReduce { .. }
-            | Op::CumSum { .. }
-            | Op::ArgSort { .. }
-            | Op::TopK { .. } => reduce::infer(self, inputs),
+            Op::Reduce { .. } | Op::ArgReduce { .. } | Op::CumSum { .. } | Op::ArgSort { .. } | Op::TopK { .. } => {
+                reduce::infer(self, inputs)
+            }
             Op::Cat { .. } | Op::Gather { .. } | Op::IndexSelect { .. } | Op::ScatterAdd { .. } => {
                 index::infer(self, inputs)
             }

@@ -59,7 +59,14 @@ impl Tensor {
         let whole = finite().all(|v| v.fract() == 0.0) && largest < 1e8;
         let scientific = largest >= 1e8 || (!whole && (smallest < 1e-4 || largest / smallest > 1e3));
         let format = |v: &f64| match v {
-            v if !v.is_finite() => if v.is_nan() { "nan" } else if *v > 0.0 { "inf" } else { "-inf" }.to_string(),
+            v if !v.is_finite() => if v.is_nan() {
+                "nan"
+            } else if *v > 0.0 {
+                "inf"
+            } else {
+                "-inf"
+            }
+            .to_string(),
             v if whole => format!("{v:.0}."),
             v if scientific => exponent(*v),
             v => format!("{v:.4}"),

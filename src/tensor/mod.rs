@@ -12,6 +12,8 @@ mod read;
 mod reduce;
 mod reshape;
 mod sort;
+#[cfg(test)]
+mod tests;
 
 pub use create::Nested;
 pub use fused::AttentionOptions;
@@ -119,6 +121,11 @@ impl Tensor {
     /// The same memory seen through another layout.
     fn with_layout(&self, layout: Layout) -> Tensor {
         Self::from_parts(self.0.storage.clone(), layout, self.0.dtype, self.0.device.clone())
+    }
+    /// Where its memory is: equal for tensors that share it.
+    #[cfg(test)]
+    fn storage_address(&self) -> usize {
+        Arc::as_ptr(&self.0.storage).addr()
     }
     pub(crate) fn view(&self) -> View<'_> {
         View { storage: &self.0.storage, layout: &self.0.layout, dtype: self.0.dtype }

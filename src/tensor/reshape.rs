@@ -26,7 +26,7 @@ impl Tensor {
         }
     }
     fn fill_hole(&self, shape: Shape) -> Result<Shape> {
-        let fail = |why: &str| Error::shape("reshape", format!("{} as {shape:?}: {why}", self.shape()));
+        let fail = |why: &str| Error::shape("reshape", format!("{} as {shape}: {why}", self.shape()));
         let mut dims = shape.dims().to_vec();
         let holes: Vec<_> = (0..dims.len()).filter(|&i| dims[i] == HOLE).collect();
         if let &[hole] = &holes[..] {

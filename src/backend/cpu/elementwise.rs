@@ -32,7 +32,12 @@ fn map<T: Num>(x: &View<'_>, out: &Meta, f: impl Fn(&mut [T::Wide]) + Sync) -> R
 }
 
 /// Fills the result piece by piece: `f(wide result holding a, wide b)`.
-fn zip<T: Num>(a: &View<'_>, b: &View<'_>, out: &Meta, f: impl Fn(&mut [T::Wide], &[T::Wide]) + Sync) -> Result<Buffer> {
+fn zip<T: Num>(
+    a: &View<'_>,
+    b: &View<'_>,
+    out: &Meta,
+    f: impl Fn(&mut [T::Wide], &[T::Wide]) + Sync,
+) -> Result<Buffer> {
     let (a_data, b_data) = (typed::<T>(a)?, typed::<T>(b)?);
     let mut result = output(out)?;
     let walk = Walk::new([a.layout, b.layout]);
@@ -69,7 +74,7 @@ pub(super) fn binary(op: Binary, a: &View<'_>, b: &View<'_>, out: &Meta) -> Resu
 
 pub(super) fn affine(mul: f64, add: f64, x: &View<'_>, out: &Meta) -> Result<Buffer> {
     with_num!(x.dtype, "affine", T => {
-        let (mul, add) = (<T as Num>::Wide::from_f64(mul), <T as Num>::Wide::from_f64(add));
+        let (mul, add) = (<T as Num>::Wide::parameter(mul), <T as Num>::Wide::parameter(add));
         map::<T>(x, out, |v| v.iter_mut().for_each(|v| *v = v.times(mul).plus(add)))
     })
 }

@@ -48,7 +48,7 @@ pub(super) mod single {
         let p = p * s - 5.384_270_3e-2;
         let p = p * s + 1.333_246_07e-1;
         let p = p * s - 3.333_331e-1;
-        let near = x + x * s * p;
+        let near = x * (p * s + 1.0);
         let far = (1.0 - 2.0 / (exp(2.0 * a) + 1.0)).copysign(x);
         if a < 0.55 || x.is_nan() { near } else { far }
     }

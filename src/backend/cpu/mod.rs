@@ -1,14 +1,32 @@
 //! The processor: reference and fast kernels, by operation.
 
+mod attention;
 mod buffer;
+mod copy;
+mod elementwise;
+mod index;
+mod math;
 pub mod matmul;
+mod norm;
+mod num;
 pub mod pool;
+mod product;
+mod reduce;
+mod rope;
 pub mod simd;
+mod walk;
 
 pub use buffer::Buffer;
 
 use super::{Backend, DeviceBuffer, LocalFuture, Meta, Storage, View};
-use crate::{dtype::DType, error::Result, layout::Layout, op::Op};
+use crate::{
+    dtype::{DType, Element},
+    error::{Error, Result},
+    layout::Layout,
+    op::Op,
+    shape::Shape,
+};
+use std::sync::Arc;
 
 /// Runs operations on the processor.
 #[derive(Debug, Default)]
@@ -21,21 +39,88 @@ impl CpuBackend {
     }
 }
 
+/// Runs `$body` with `$t` as a float type that computes in f32; other dtypes have no kernel of their own.
+macro_rules! in_f32 {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            DType::F32 => {
+                type $t = f32;
+                $body?
+            }
+            DType::F16 => {
+                type $t = half::f16;
+                $body?
+            }
+            DType::BF16 => {
+                type $t = half::bf16;
+                $body?
+            }
+            _ => return Ok(None),
+        }
+    };
+}
+
 impl Backend for CpuBackend {
     fn name(&self) -> &'static str {
         "cpu"
     }
-    fn upload(&self, bytes: Buffer, _dtype: DType) -> Result<Storage> {
-        Ok(std::sync::Arc::new(bytes))
+    fn upload(&self, bytes: Buffer, dtype: DType) -> Result<Storage> {
+        // A file may hold elements at addresses that their type cannot be read from.
+        let aligned = bytes.bytes().as_ptr().addr().is_multiple_of(alignment(dtype));
+        Ok(Arc::new(if aligned { bytes } else { Buffer::copy_from(bytes.bytes())? }))
     }
-    fn execute(&self, _op: &Op, _inputs: &[View<'_>], _out: &Meta) -> Result<Option<Storage>> {
-        Ok(None)
+    fn execute(&self, op: &Op, inputs: &[View<'_>], out: &Meta) -> Result<Option<Storage>> {
+        let x = &inputs[0];
+        let result = match op {
+            Op::Copy => copy::copy(x, out)?,
+            Op::Cast(_) => copy::cast(x, out)?,
+            Op::Unary(op) => elementwise::unary(*op, x, out)?,
+            Op::Binary(op) => elementwise::binary(*op, x, &inputs[1], out)?,
+            Op::Affine { mul, add } => elementwise::affine(*mul, *add, x, out)?,
+            Op::Clamp { min, max } => elementwise::clamp(*min, *max, x, out)?,
+            Op::Compare(op) => elementwise::compare(*op, x, &inputs[1], out)?,
+            Op::Where => elementwise::where_cond(x, &inputs[1], &inputs[2], out)?,
+            Op::Reduce { reduce, dims, .. } => reduce::reduce(*reduce, dims, x, out)?,
+            Op::ArgReduce { max, dim, .. } => reduce::arg_reduce(*max, *dim, x, out)?,
+            Op::CumSum { dim } => reduce::cumsum(*dim, x, out)?,
+            Op::ArgSort { dim, descending } => reduce::arg_sort(*dim, *descending, x.layout.dims()[*dim], x, out)?,
+            Op::TopK { k } => reduce::arg_sort(x.layout.dims().len() - 1, true, *k, x, out)?,
+            Op::Cat { dim } => copy::cat(*dim, inputs, out)?,
+            Op::Gather { dim } => index::gather(*dim, x, &inputs[1], out)?,
+            Op::IndexSelect { dim } => {
+                let indices = index::values(op.name(), &inputs[1], x.layout.dims()[*dim])?;
+                copy::index_select(*dim, x, &indices, out)?
+            }
+            Op::ScatterAdd { dim } => index::scatter_add(*dim, x, &inputs[1], &inputs[2], out)?,
+            Op::Matmul => product::matmul(x, &inputs[1], out)?,
+            Op::Linear if x.dtype != DType::F64 => product::linear(x, &inputs[1], inputs.get(2), out)?,
+            Op::Embedding { dtype: DType::F32 } => {
+                let ids = index::values(op.name(), x, inputs[1].layout.dims()[0])?;
+                copy::embedding(&inputs[1], &ids, out)?
+            }
+            Op::Softmax { dim } => in_f32!(x.dtype, T => norm::softmax::<T>(*dim, x, out)),
+            Op::LogSoftmax { dim } => in_f32!(x.dtype, T => norm::log_softmax::<T>(*dim, x, out)),
+            Op::RmsNorm { eps } => in_f32!(x.dtype, T => norm::rms_norm::<T>(*eps, x, &inputs[1], out)),
+            Op::LayerNorm { eps } => {
+                in_f32!(x.dtype, T => norm::layer_norm::<T>(*eps, x, &inputs[1], inputs.get(2), out))
+            }
+            Op::Rope { layout } if x.layout.dims().last().is_some_and(|&d| d <= rope::LONGEST) => {
+                in_f32!(x.dtype, T => rope::rope::<T>(*layout, x, &inputs[1], &inputs[2], out))
+            }
+            Op::Attention { scale, causal, window, softcap } if x.dtype == DType::F32 => {
+                let (scale, causal, window, softcap) = (*scale, *causal, *window, *softcap);
+                attention::attention(attention::Options { scale, causal, window, softcap }, inputs, out)?
+            }
+            Op::Gated(gate) => elementwise::gated(*gate, x, &inputs[1], out)?,
+            Op::Linear | Op::Embedding { .. } | Op::Rope { .. } | Op::Attention { .. } => return Ok(None),
+        };
+        Ok(Some(Arc::new(result)))
     }
-    fn write_slice(&self, target: Storage, _layout: &Layout, _source: &View<'_>) -> Result<Storage> {
-        Ok(target)
+    fn write_slice(&self, target: Storage, layout: &Layout, source: &View<'_>) -> Result<Storage> {
+        copy::write_slice(target, layout, source)
     }
-    fn read<'a>(&'a self, _view: View<'a>) -> LocalFuture<'a, Result<Buffer>> {
-        Box::pin(async { Ok(Buffer::default()) })
+    fn read<'a>(&'a self, view: View<'a>) -> LocalFuture<'a, Result<Buffer>> {
+        Box::pin(async move { copy::read(&view) })
     }
 }
 
@@ -46,7 +131,77 @@ impl DeviceBuffer for Buffer {
     fn as_any(&self) -> &dyn std::any::Any {
         self
     }
-    fn into_any(self: std::sync::Arc<Self>) -> std::sync::Arc<dyn std::any::Any + Send + Sync> {
+    fn into_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
         self
     }
+}
+
+/// What addresses of elements are multiples of; blocks are read as bytes.
+fn alignment(dtype: DType) -> usize {
+    if dtype.is_quantized() { 1 } else { dtype.block_bytes() }
+}
+
+/// Zeroed memory for a result.
+fn output(meta: &Meta) -> Result<Buffer> {
+    let elements = meta.shape.checked_elements().and_then(|n| meta.dtype.bytes_for(n));
+    let too_large =
+        || Error::OutOfMemory { what: format!("a {} tensor of shape {}", meta.dtype, meta.shape), bytes: u64::MAX };
+    Buffer::zeroed(elements.ok_or_else(too_large)?)
+}
+
+/// The operand's memory.
+fn buffer_of<'a>(view: &View<'a>) -> Result<&'a Buffer> {
+    let not_here = || Error::Device { op: "cpu", message: "an operand is not in main memory".into() };
+    view.storage.as_any().downcast_ref().ok_or_else(not_here)
+}
+
+/// The whole memory of an operand as elements of its dtype.
+fn typed<'a, T: Element>(view: &View<'a>) -> Result<&'a [T]> {
+    debug_assert_eq!(view.dtype, T::DTYPE);
+    buffer_of(view)?.as_slice()
+}
+
+/// The whole memory of an operand as elements of the same size.
+fn sized<'a, T: bytemuck::Pod>(view: &View<'a>) -> Result<&'a [T]> {
+    let bytes = buffer_of(view)?.bytes();
+    bytemuck::try_cast_slice(bytes).map_err(|e| Error::dtype("cpu", format!("{} bytes: {e}", bytes.len())))
+}
+
+/// f32 values in row-major order: the operand's own, or converted.
+enum Floats<'a> {
+    Borrowed(&'a [f32], &'a Shape),
+    Owned(Buffer, &'a Shape),
+}
+
+impl Floats<'_> {
+    fn as_slice(&self) -> &[f32] {
+        match self {
+            Self::Borrowed(values, _) => values,
+            // Made as f32 by this module.
+            Self::Owned(buffer, _) => bytemuck::cast_slice(buffer.bytes()),
+        }
+    }
+    fn shape(&self) -> &Shape {
+        match self {
+            Self::Borrowed(_, shape) | Self::Owned(_, shape) => shape,
+        }
+    }
+}
+
+/// The operand's values as f32 in row-major order.
+fn floats<'a>(view: &View<'a>) -> Result<Floats<'a>> {
+    let shape = view.layout.shape();
+    match view.layout.contiguous_range() {
+        Some(range) if view.dtype == DType::F32 => Ok(Floats::Borrowed(&typed(view)?[range], shape)),
+        _ => Ok(Floats::Owned(elementwise::to_f32(view)?, shape)),
+    }
+}
+
+/// The operand's values as f32 with a layout whose last dimension adjoins.
+fn strided_floats<'a>(view: &View<'a>) -> Result<(Floats<'a>, Layout)> {
+    let last = view.layout.dims().len() - 1;
+    if view.dtype == DType::F32 && (view.layout.strides()[last] == 1 || view.layout.dims()[last] == 1) {
+        return Ok((Floats::Borrowed(typed(view)?, view.layout.shape()), view.layout.clone()));
+    }
+    Ok((Floats::Owned(elementwise::to_f32(view)?, view.layout.shape()), Layout::contiguous(view.layout.shape())))
 }

@@ -30,8 +30,10 @@ pub(super) trait Wide: Num<Wide = Self> + Default {
     const LOWEST: Self;
     /// For minima to begin with.
     const HIGHEST: Self;
-    /// Integers are rounded to nearest.
+    /// Integers are rounded to nearest and saturate.
     fn from_f64(value: f64) -> Self;
+    /// As a parameter of wrapping arithmetic: -1 as u8 is 255, so that adding it subtracts 1.
+    fn parameter(value: f64) -> Self;
     fn to_f64(self) -> f64;
     fn to_i64(self) -> i64;
     fn is_nan(self) -> bool;
@@ -111,6 +113,9 @@ macro_rules! float {
             fn from_f64(value: f64) -> $t {
                 value as $t
             }
+            fn parameter(value: f64) -> $t {
+                value as $t
+            }
             fn to_f64(self) -> f64 {
                 self as f64
             }
@@ -188,6 +193,9 @@ macro_rules! int {
             const HIGHEST: $t = $t::MAX;
             fn from_f64(value: f64) -> $t {
                 value.round_ties_even() as $t
+            }
+            fn parameter(value: f64) -> $t {
+                value.round_ties_even() as i64 as $t
             }
             fn to_f64(self) -> f64 {
                 self as f64
@@ -269,14 +277,38 @@ cast! {
 macro_rules! with_num {
     ($dtype:expr, $op:expr, $t:ident => $body:expr) => {
         match $dtype {
-            $crate::dtype::DType::F32 => { type $t = f32; $body }
-            $crate::dtype::DType::F16 => { type $t = half::f16; $body }
-            $crate::dtype::DType::BF16 => { type $t = half::bf16; $body }
-            $crate::dtype::DType::F64 => { type $t = f64; $body }
-            $crate::dtype::DType::I64 => { type $t = i64; $body }
-            $crate::dtype::DType::I32 => { type $t = i32; $body }
-            $crate::dtype::DType::U32 => { type $t = u32; $body }
-            $crate::dtype::DType::U8 => { type $t = u8; $body }
+            $crate::dtype::DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            $crate::dtype::DType::F16 => {
+                type $t = half::f16;
+                $body
+            }
+            $crate::dtype::DType::BF16 => {
+                type $t = half::bf16;
+                $body
+            }
+            $crate::dtype::DType::F64 => {
+                type $t = f64;
+                $body
+            }
+            $crate::dtype::DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            $crate::dtype::DType::I32 => {
+                type $t = i32;
+                $body
+            }
+            $crate::dtype::DType::U32 => {
+                type $t = u32;
+                $body
+            }
+            $crate::dtype::DType::U8 => {
+                type $t = u8;
+                $body
+            }
             other => Err($crate::backend::cpu::num::no_kernel($op, other)),
         }
     };

@@ -97,7 +97,10 @@ impl<const N: usize> Walk<N> {
 pub(super) fn load<T: Num>(data: &[T], from: usize, stride: usize, out: &mut [T::Wide]) {
     match stride {
         0 => out.fill(data[from].widen()),
-        1 => out.iter_mut().zip(&data[from..from + out.len()]).for_each(|(o, v)| *o = v.widen()),
+        1 => {
+            let data = &data[from..from + out.len()];
+            out.iter_mut().zip(data).for_each(|(o, v)| *o = v.widen());
+        }
         _ => out.iter_mut().enumerate().for_each(|(i, o)| *o = data[from + i * stride].widen()),
     }
 }

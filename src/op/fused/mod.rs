@@ -1,6 +1,6 @@
 //! Fused operations: each has a decomposition into primitives, which is also what tests compare kernels with.
 
-pub(super) mod attention;
+pub(crate) mod attention;
 pub(super) mod gated;
 pub(super) mod linear;
 pub(super) mod norm;

@@ -1,0 +1,129 @@
+//! Matrix products and products with weights: layouts and dtypes are settled here, the work is in [`super::matmul`].
+
+use super::{
+    Buffer, buffer_of, copy, floats,
+    matmul::{gemm_f32, linear_f32},
+    num::{Num, Wide, with_num},
+    output, typed,
+};
+use crate::{
+    backend::{Meta, Storage, View},
+    dtype::DType,
+    error::Result,
+    layout::Layout,
+};
+use std::sync::Arc;
+
+/// f32 values in row-major order as a plain dtype.
+fn shorten(values: Buffer, out: &Meta) -> Result<Buffer> {
+    if out.dtype == DType::F32 {
+        return Ok(values);
+    }
+    let storage: Storage = Arc::new(values);
+    let layout = Layout::contiguous(&out.shape);
+    copy::cast(&View { storage: &storage, layout: &layout, dtype: DType::F32 }, out)
+}
+
+fn as_f32(meta: &Meta) -> Meta {
+    Meta { shape: meta.shape.clone(), dtype: DType::F32 }
+}
+
+/// `x · wᵀ + bias` for x of f32, f16 or bf16.
+pub(super) fn linear(x: &View<'_>, w: &View<'_>, bias: Option<&View<'_>>, out: &Meta) -> Result<Buffer> {
+    let &[n, k] = w.layout.dims() else {
+        return Err(crate::error::Error::shape("linear", format!("weight of shape {}", w.layout.shape())));
+    };
+    let values = floats(x)?;
+    let m = values.as_slice().len().checked_div(k).unwrap_or(out.shape.elements() / n.max(1));
+    let mut result = output(&as_f32(out))?;
+    let product = result.as_slice_mut::<f32>()?;
+    let blocks = w.layout.contiguous_range().and_then(|r| Some(w.dtype.bytes_for(r.start)?..w.dtype.bytes_for(r.end)?));
+    if k > 0 && n > 0 && m > 0 {
+        match blocks {
+            Some(range) if w.dtype != DType::F64 => {
+                linear_f32(values.as_slice(), m, k, &buffer_of(w)?.bytes()[range], w.dtype, n, product)?;
+            }
+            _ if w.dtype.is_quantized() => {
+                linear_f32(values.as_slice(), m, k, copy::read(w)?.bytes(), w.dtype, n, product)?;
+            }
+            _ => {
+                let w = floats(w)?;
+                linear_f32(values.as_slice(), m, k, bytemuck::cast_slice(w.as_slice()), DType::F32, n, product)?;
+            }
+        }
+    }
+    if let Some(bias) = bias {
+        let bias = floats(bias)?;
+        for row in product.chunks_exact_mut(n.max(1)) {
+            row.iter_mut().zip(bias.as_slice()).for_each(|(o, b)| *o += b);
+        }
+    }
+    shorten(result, out)
+}
+
+/// Batched product of matrices of one dtype.
+pub(super) fn matmul(a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Buffer> {
+    match out.dtype {
+        DType::F32 => matmul_f32(typed(a)?, a.layout, typed(b)?, b.layout, out),
+        DType::F16 | DType::BF16 => {
+            let (a, b) = (floats(a)?, floats(b)?);
+            let (a_layout, b_layout) = (Layout::contiguous(a.shape()), Layout::contiguous(b.shape()));
+            shorten(matmul_f32(a.as_slice(), &a_layout, b.as_slice(), &b_layout, &as_f32(out))?, out)
+        }
+        dtype => with_num!(dtype, "matmul", T => matmul_plain::<T>(a, b, out)),
+    }
+}
+
+/// Start of each matrix of a batch.
+fn batches(layout: &Layout) -> Layout {
+    let outer = layout.dims().len() - 2;
+    Layout::new(layout.dims()[..outer].into(), layout.strides()[..outer].to_vec(), layout.start())
+}
+
+/// Rows, columns and their strides.
+fn matrix(layout: &Layout) -> ((usize, usize), (usize, usize)) {
+    let (d, s) = (layout.dims(), layout.strides());
+    let r = d.len() - 2;
+    ((d[r], d[r + 1]), (s[r], s[r + 1]))
+}
+
+fn matmul_f32(a: &[f32], a_layout: &Layout, b: &[f32], b_layout: &Layout, out: &Meta) -> Result<Buffer> {
+    let (((m, k), a_strides), ((_, n), b_strides)) = (matrix(a_layout), matrix(b_layout));
+    let mut result = output(out)?;
+    if m == 0 || n == 0 || k == 0 {
+        return Ok(result);
+    }
+    let batches = batches(a_layout).indices().zip(batches(b_layout).indices()).collect::<Vec<_>>();
+    let product = result.as_slice_mut::<f32>()?;
+    // One right matrix for a whole batch of left ones that adjoin: one tall product.
+    let shared = batches.windows(2).all(|w| w[0].1 == w[1].1 && w[1].0 == w[0].0 + m * a_strides.0);
+    if shared && let Some(&(from_a, from_b)) = batches.first() {
+        return gemm_f32(&a[from_a..], a_strides, &b[from_b..], b_strides, product, m * batches.len(), k, n)
+            .map(|()| result);
+    }
+    for (&(from_a, from_b), c) in batches.iter().zip(product.chunks_exact_mut(m * n)) {
+        gemm_f32(&a[from_a..], a_strides, &b[from_b..], b_strides, c, m, k, n)?;
+    }
+    Ok(result)
+}
+
+/// f64 and integers, for which nothing fast is needed.
+fn matmul_plain<T: Num>(a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Buffer> {
+    let (a_data, b_data) = (typed::<T>(a)?, typed::<T>(b)?);
+    let (((m, k), a_strides), ((_, n), b_strides)) = (matrix(a.layout), matrix(b.layout));
+    let mut result = output(out)?;
+    let rows = result.as_slice_mut::<T>()?.chunks_exact_mut(n.max(1));
+    let (a_batches, b_batches) = (batches(a.layout), batches(b.layout));
+    let starts = a_batches.indices().zip(b_batches.indices());
+    let starts = starts.flat_map(|(from_a, from_b)| (0..m).map(move |i| (from_a + i * a_strides.0, from_b)));
+    for ((from_a, from_b), row) in starts.zip(rows) {
+        for (j, o) in row.iter_mut().enumerate() {
+            let terms = (0..k).map(|l| {
+                let left = a_data[from_a + l * a_strides.1].widen();
+                left.times(b_data[from_b + l * b_strides.0 + j * b_strides.1].widen())
+            });
+            *o = T::shorten(terms.fold(T::Wide::ZERO, T::Wide::plus));
+        }
+    }
+    Ok(result)
+}

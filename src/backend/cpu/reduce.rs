@@ -1,0 +1,244 @@
+//! Reductions, running sums and orders. Floats accumulate in f32 lanes over short pieces and in f64 across them.
+
+use super::{
+    Buffer,
+    num::{CastTo, Num, Wide, with_num},
+    output, typed,
+    walk::{PIECE, Walk, wide},
+};
+use crate::{
+    backend::{Meta, View},
+    error::Result,
+    layout::Layout,
+    op::Reduce,
+};
+use std::cmp::Ordering;
+
+/// A wide type and what its reductions accumulate in: f64 for floats, i64 for integers.
+pub(super) trait Accumulate: Wide {
+    type Total: Wide + CastTo<f32> + CastTo<f64> + CastTo<i64> + CastTo<i32> + CastTo<u32> + CastTo<u8>;
+    fn total(self) -> Self::Total;
+    fn sum(x: &[Self]) -> Self::Total;
+}
+macro_rules! accumulate_float {
+    ($($t:ident),*) => { $(
+        impl Accumulate for $t {
+            type Total = f64;
+            fn total(self) -> f64 {
+                f64::from(self)
+            }
+            fn sum(x: &[$t]) -> f64 {
+                let mut lanes = [0 as $t; 16];
+                let chunks = x.chunks_exact(16);
+                let rest: f64 = chunks.remainder().iter().map(|&v| f64::from(v)).sum();
+                for chunk in chunks {
+                    lanes.iter_mut().zip(chunk).for_each(|(l, v)| *l += v);
+                }
+                rest + lanes.iter().map(|&v| f64::from(v)).sum::<f64>()
+            }
+        }
+    )* };
+}
+accumulate_float!(f32, f64);
+macro_rules! accumulate_int {
+    ($($t:ident),*) => { $(
+        impl Accumulate for $t {
+            type Total = i64;
+            fn total(self) -> i64 {
+                self as i64
+            }
+            fn sum(x: &[$t]) -> i64 {
+                x.iter().fold(0, |sum, &v| sum.wrapping_add(v as i64))
+            }
+        }
+    )* };
+}
+accumulate_int!(i64, i32, u32, u8);
+
+/// The larger (or smaller) element, NaN if there is one.
+fn extreme<W: Wide>(x: &[W], pick: impl Fn(W, W) -> W, first: W) -> W {
+    let mut lanes = [first; 16];
+    let chunks = x.chunks_exact(16);
+    let rest = chunks.remainder().iter().fold(first, |a, &v| pick(a, v));
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(l, &v)| *l = pick(*l, v));
+    }
+    lanes.into_iter().fold(rest, pick)
+}
+
+/// One piece reduced.
+fn fold_piece<W: Accumulate>(reduce: Reduce, x: &[W]) -> W::Total {
+    match reduce {
+        Reduce::Sum | Reduce::Mean => W::sum(x),
+        Reduce::Prod => x.iter().fold(W::Total::ONE, |a, v| a.times(v.total())),
+        Reduce::Max => extreme(x, W::larger, W::LOWEST).total(),
+        Reduce::Min => extreme(x, W::smaller, W::HIGHEST).total(),
+    }
+}
+
+/// Two partial results joined.
+fn combine<A: Wide>(reduce: Reduce, a: A, b: A) -> A {
+    match reduce {
+        Reduce::Sum | Reduce::Mean => a.plus(b),
+        Reduce::Prod => a.times(b),
+        Reduce::Max => a.larger(b),
+        Reduce::Min => a.smaller(b),
+    }
+}
+
+/// The result of nothing.
+fn neutral<A: Wide>(reduce: Reduce) -> A {
+    match reduce {
+        Reduce::Sum | Reduce::Mean => A::ZERO,
+        Reduce::Prod => A::ONE,
+        Reduce::Max => A::LOWEST,
+        Reduce::Min => A::HIGHEST,
+    }
+}
+
+/// The layout of some of the dimensions.
+fn part(layout: &Layout, keep: impl Fn(usize) -> bool) -> Layout {
+    let kept = || (0..layout.dims().len()).filter(|&i| keep(i));
+    let dims: Vec<_> = kept().map(|i| layout.dims()[i]).collect();
+    Layout::new(dims.into(), kept().map(|i| layout.strides()[i]).collect(), layout.start())
+}
+
+pub(super) fn reduce(reduce: Reduce, dims: &[usize], x: &View<'_>, out: &Meta) -> Result<Buffer> {
+    with_num!(x.dtype, reduce.name(), T => {
+        let mut totals = totals::<T>(reduce, dims, x)?;
+        if reduce == Reduce::Mean {
+            let count: usize = dims.iter().map(|&d| x.layout.dims()[d]).product();
+            totals.iter_mut().for_each(|t| *t = mean(*t, count));
+        }
+        let mut result = output(out)?;
+        with_num!(out.dtype, reduce.name(), O => {
+            let values = result.as_slice_mut::<O>()?;
+            values.iter_mut().zip(&totals).for_each(|(o, t)| *o = O::shorten((*t).cast()));
+            Ok(result)
+        })
+    })
+}
+
+fn mean<A: Wide>(total: A, count: usize) -> A {
+    A::from_f64(total.to_f64() / count as f64)
+}
+
+fn totals<T: Num>(reduce: Reduce, dims: &[usize], x: &View<'_>) -> Result<Vec<<T::Wide as Accumulate>::Total>>
+where
+    T::Wide: Accumulate,
+{
+    let data = typed::<T>(x)?;
+    let kept = part(x.layout, |i| !dims.contains(&i));
+    let walk = Walk::new([&part(x.layout, |i| dims.contains(&i))]);
+    let [stride] = walk.strides();
+    let mut totals = vec![neutral(reduce); kept.shape().elements()];
+    let mut space = [T::Wide::default(); PIECE];
+    let columns = kept.dims().last().copied().unwrap_or(1);
+    if stride != 1 && columns > 1 && kept.strides().last() == Some(&1) {
+        // Kept elements adjoin, reduced ones do not: add whole rows of kept ones.
+        let rows = part(&kept, |i| i + 1 < kept.dims().len());
+        for (row, start) in rows.indices().enumerate() {
+            let row = &mut totals[row * columns..(row + 1) * columns];
+            walk.run(0..walk.elements(), |piece| {
+                for i in 0..piece.len {
+                    let from = start + piece.from[0] - x.layout.start() + i * stride;
+                    for (c, totals) in row.chunks_mut(PIECE).enumerate() {
+                        let values = wide(data, from + c * PIECE, 1, totals.len(), &mut space);
+                        totals.iter_mut().zip(values).for_each(|(t, v)| *t = combine(reduce, *t, v.total()));
+                    }
+                }
+            });
+        }
+        return Ok(totals);
+    }
+    for (total, start) in totals.iter_mut().zip(kept.indices()) {
+        walk.run(0..walk.elements(), |piece| {
+            let from = start + piece.from[0] - x.layout.start();
+            let values = wide(data, from, stride, piece.len, &mut space);
+            *total = combine(reduce, *total, fold_piece(reduce, values));
+        });
+    }
+    Ok(totals)
+}
+
+/// Storage index of the beginning of every line along `dim`.
+pub(super) fn lines(layout: &Layout, dim: usize) -> Layout {
+    part(layout, |i| i != dim)
+}
+
+pub(super) fn arg_reduce(max: bool, dim: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
+    with_num!(x.dtype, "argmax", T => {
+        let data = typed::<T>(x)?;
+        let (size, stride) = (x.layout.dims()[dim], x.layout.strides()[dim]);
+        let mut result = output(out)?;
+        let mut space = [<T as Num>::Wide::default(); PIECE];
+        for (o, start) in result.as_slice_mut::<u32>()?.iter_mut().zip(lines(x.layout, dim).indices()) {
+            let mut best: Option<(<T as Num>::Wide, usize)> = None;
+            for from in (0..size).step_by(PIECE) {
+                let values = wide(data, start + from * stride, stride, PIECE.min(size - from), &mut space);
+                let top = if max { extreme(values, Wide::larger, Wide::LOWEST) } else { extreme(values, Wide::smaller, Wide::HIGHEST) };
+                let better = best.is_none_or(|(b, _)| !b.is_nan() && (top.is_nan() || if max { top > b } else { top < b }));
+                if better {
+                    let at = values.iter().position(|&v| v == top || (v.is_nan() && top.is_nan()));
+                    best = Some((top, from + at.unwrap_or(0)));
+                }
+            }
+            *o = best.map_or(0, |(_, at)| at as u32);
+        }
+        Ok(result)
+    })
+}
+
+pub(super) fn cumsum(dim: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
+    let whole = Layout::contiguous(&out.shape);
+    let to = whole.strides()[dim];
+    with_num!(x.dtype, "cumsum", T => {
+        let data = typed::<T>(x)?;
+        let (size, stride) = (x.layout.dims()[dim], x.layout.strides()[dim]);
+        let mut result = output(out)?;
+        with_num!(out.dtype, "cumsum", O => {
+            let values = result.as_slice_mut::<O>()?;
+            for (from, at) in lines(x.layout, dim).indices().zip(lines(&whole, dim).indices()) {
+                let mut total = <<T as Num>::Wide as Accumulate>::Total::ZERO;
+                for i in 0..size {
+                    total = total.plus(data[from + i * stride].widen().total());
+                    values[at + i * to] = O::shorten(total.cast());
+                }
+            }
+            Ok(result)
+        })
+    })
+}
+
+/// NaN is larger than any number.
+fn order<W: Wide>(a: &W, b: &W) -> Ordering {
+    a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+}
+
+/// The `keep` first u32 indices of each line along `dim` in the wanted order, equals by index.
+pub(super) fn arg_sort(dim: usize, descending: bool, keep: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
+    let whole = Layout::contiguous(&out.shape);
+    let to = whole.strides()[dim];
+    with_num!(x.dtype, "argsort", T => {
+        let data = typed::<T>(x)?;
+        let (size, stride) = (x.layout.dims()[dim], x.layout.strides()[dim]);
+        let mut result = output(out)?;
+        let values = result.as_slice_mut::<u32>()?;
+        let mut line: Vec<(<T as Num>::Wide, u32)> = Vec::with_capacity(size);
+        let compare = |a: &(<T as Num>::Wide, u32), b: &(<T as Num>::Wide, u32)| {
+            let by_value = if descending { order(&b.0, &a.0) } else { order(&a.0, &b.0) };
+            by_value.then(a.1.cmp(&b.1))
+        };
+        for (from, at) in lines(x.layout, dim).indices().zip(lines(&whole, dim).indices()) {
+            line.clear();
+            line.extend((0..size).map(|i| (data[from + i * stride].widen(), i as u32)));
+            if keep > 0 && keep < size {
+                line.select_nth_unstable_by(keep - 1, compare);
+            }
+            line.truncate(keep);
+            line.sort_unstable_by(compare);
+            line.iter().enumerate().for_each(|(i, &(_, index))| values[at + i * to] = index);
+        }
+        Ok(result)
+    })
+}
