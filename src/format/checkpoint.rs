@@ -47,7 +47,7 @@ impl Checkpoint {
         let mut kind = None;
         for (index, source) in sources.iter().enumerate() {
             let head = read_all(source.as_ref(), 0, source.len().min(16) as usize).await?;
-            let Some(found) = detect(head.bytes(), source.len()) else {
+            let Some(found) = detect(head.bytes()) else {
                 check_not_weights(source.as_ref(), head.bytes())?;
                 continue;
             };
@@ -159,10 +159,10 @@ fn element_alignment(dtype: DType) -> usize {
     if dtype.is_quantized() { 1 } else { dtype.block_bytes() }
 }
 
-fn detect(head: &[u8], len: u64) -> Option<Kind> {
+fn detect(head: &[u8]) -> Option<Kind> {
     if head.starts_with(&gguf::MAGIC) {
         Some(Kind::Gguf)
-    } else if safetensors::is_safetensors(head, len) {
+    } else if safetensors::is_safetensors(head) {
         Some(Kind::Safetensors)
     } else {
         None

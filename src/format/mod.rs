@@ -64,3 +64,10 @@ pub struct Header {
     /// Tensors of types that cannot be read.
     pub unsupported: Vec<UnsupportedTensor>,
 }
+
+/// Elements of a shape read from a file; `None` when the product of the sizes overflows, even if one of them is zero
+/// (strides are products too).
+fn checked_elements(dims: &[u64]) -> Option<u64> {
+    let product = dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d.max(1)))?;
+    if dims.contains(&0) { Some(0) } else { Some(product) }
+}

@@ -5,7 +5,7 @@ use crate::{
     backend::LocalFuture,
     dtype::DType,
     error::{Error, Result},
-    format::{ByteSource, Header, TensorInfo, UnsupportedTensor, Value},
+    format::{ByteSource, Header, TensorInfo, UnsupportedTensor, Value, checked_elements, source::read_all},
     shape::Shape,
 };
 use std::collections::HashSet;
@@ -212,7 +212,7 @@ fn place(
         if !row.is_multiple_of(block_len) {
             return fail(format!("of shape {:?} has rows that are no multiple of {block_len}", entry.dims));
         }
-        let elements = entry.dims.iter().try_fold(1u64, |n, &d| n.checked_mul(d));
+        let elements = checked_elements(&entry.dims);
         let Some(bytes) = elements.and_then(|n| (n / block_len).checked_mul(block_bytes)) else {
             return fail(format!("has a shape whose size overflows: {:?}", entry.dims));
         };
@@ -338,7 +338,7 @@ impl<'a> Cursor<'a> {
         let left = self.source.len() - self.start - held;
         // `left` is no less than what is missing, so this is at least one byte.
         let want = ((len as u64 - held).max(self.chunk as u64)).min(left) as usize;
-        let bytes = super::super::source::read_all(self.source, self.start + held, want).await?;
+        let bytes = read_all(self.source, self.start + held, want).await?;
         self.window.extend_from_slice(bytes.bytes());
         self.chunk = (self.chunk * 2).min(CHUNKS.1);
         Ok(())

@@ -3,7 +3,7 @@
 use super::{DTYPES, MAX_HEADER, METADATA_KEY};
 use crate::{
     error::{Error, Result},
-    format::{ByteSource, Header, TensorInfo, UnsupportedTensor, Value, source::read_all},
+    format::{ByteSource, Header, TensorInfo, UnsupportedTensor, Value, checked_elements, source::read_all},
     shape::Shape,
 };
 use indexmap::IndexMap;
@@ -13,12 +13,12 @@ use serde::{
 };
 use std::{collections::HashSet, fmt};
 
-/// Could a file of `len` bytes that begins with `head` be a safetensors file?
-pub fn is_safetensors(head: &[u8], len: u64) -> bool {
+/// Do the first 9 bytes look like a safetensors file: a credible length, then JSON?
+pub fn is_safetensors(head: &[u8]) -> bool {
     match head.first_chunk::<8>() {
         Some(n) => {
             let n = u64::from_le_bytes(*n);
-            head.get(8) == Some(&b'{') && (2..=MAX_HEADER).contains(&n) && n <= len
+            head.get(8) == Some(&b'{') && (2..=MAX_HEADER).contains(&n)
         }
         None => false,
     }
@@ -113,7 +113,7 @@ fn place(source: &dyn ByteSource, entries: Entries, data_start: u64) -> Result<H
             ));
         }
         let bytes = end - start;
-        let elements = entry.shape.iter().try_fold(1u64, |n, &d| n.checked_mul(d));
+        let elements = checked_elements(&entry.shape);
         let dims: Option<Vec<usize>> = entry.shape.iter().map(|&d| d.try_into().ok()).collect();
         let (Some(elements), Some(dims)) = (elements, dims) else {
             return fail(format!("has a shape whose size overflows: {:?}", entry.shape));
