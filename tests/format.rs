@@ -12,10 +12,7 @@ use std::{
 use votive::{
     DType, Error, Result, Shape,
     backend::{LocalFuture, cpu::Buffer},
-    format::{
-        ByteSource, Checkpoint, FileSource, MemorySource, Metadata, TensorSpec, Value, checkpoint::Kind, gguf,
-        safetensors,
-    },
+    format::{ByteSource, Checkpoint, FileSource, Kind, MemorySource, Metadata, TensorSpec, Value, gguf, safetensors},
 };
 
 fn golden(name: &str) -> PathBuf {

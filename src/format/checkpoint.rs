@@ -34,6 +34,30 @@ pub struct Checkpoint {
     total_bytes: u64,
 }
 
+impl Kind {
+    /// `gguf` or `safetensors`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gguf => "gguf",
+            Self::Safetensors => "safetensors",
+        }
+    }
+}
+
+/// Finds out from its first bytes what a file is and reads its header; `None` for a file that neither is nor pretends
+/// to be weights.
+pub async fn read_header(source: &dyn ByteSource) -> Result<Option<(Kind, Header)>> {
+    let head = read_all(source, 0, source.len().min(16) as usize).await?;
+    let head = head.bytes();
+    if head.starts_with(&gguf::MAGIC) {
+        Ok(Some((Kind::Gguf, gguf::read_header(source).await?)))
+    } else if safetensors::is_safetensors(head) {
+        Ok(Some((Kind::Safetensors, safetensors::read_header(source).await?)))
+    } else {
+        check_not_weights(source, head).map(|()| None)
+    }
+}
+
 impl Checkpoint {
     /// Opens all files of one model, in any order: the parts of its GGUF or its safetensors files, and any others
     /// (`config.json`, `tokenizer.json` …), which stay readable with [`Checkpoint::side_file`].
@@ -46,18 +70,10 @@ impl Checkpoint {
         let mut files = Vec::new();
         let mut kind = None;
         for (index, source) in sources.iter().enumerate() {
-            let head = read_all(source.as_ref(), 0, source.len().min(16) as usize).await?;
-            let Some(found) = detect(head.bytes()) else {
-                check_not_weights(source.as_ref(), head.bytes())?;
-                continue;
-            };
+            let Some((found, mut header)) = read_header(source.as_ref()).await? else { continue };
             if *kind.get_or_insert(found) != found {
                 return Err(Error::format(source.name(), "is of another format than the other files of the model"));
             }
-            let mut header = match found {
-                Kind::Gguf => gguf::read_header(source.as_ref()).await?,
-                Kind::Safetensors => safetensors::read_header(source.as_ref()).await?,
-            };
             header.tensors.iter_mut().for_each(|t| t.source = index);
             files.push((source.name(), header));
         }
@@ -157,16 +173,6 @@ fn base_name(name: &str) -> &str {
 /// Alignment that reading elements in place needs; block formats are read bytewise.
 fn element_alignment(dtype: DType) -> usize {
     if dtype.is_quantized() { 1 } else { dtype.block_bytes() }
-}
-
-fn detect(head: &[u8]) -> Option<Kind> {
-    if head.starts_with(&gguf::MAGIC) {
-        Some(Kind::Gguf)
-    } else if safetensors::is_safetensors(head) {
-        Some(Kind::Safetensors)
-    } else {
-        None
-    }
 }
 
 /// An error if a file that is no GGUF or safetensors file by its bytes pretends to be one by its name, or is weights of

@@ -15,7 +15,7 @@ pub mod safetensors;
 pub mod source;
 pub mod write;
 
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, Kind, read_header};
 #[cfg(not(target_arch = "wasm32"))]
 pub use file::FileSource;
 pub use metadata::{Metadata, Value};

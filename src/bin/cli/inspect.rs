@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use std::{fmt::Write, path::PathBuf};
 use votive::{
     Error, Result,
-    format::{ByteSource, FileSource, Header, Value, gguf, safetensors},
+    format::{ByteSource, FileSource, Header, Value, read_header},
 };
 
 /// Longer metadata arrays (vocabularies) are shown by their length, unless asked for.
@@ -33,23 +33,14 @@ pub struct InspectArgs {
 /// Runs the command.
 pub fn run(args: &InspectArgs) -> Result<()> {
     let source = FileSource::open(&args.file)?;
-    let (format, header) = pollster::block_on(read_header(&source))?;
+    let not_weights = || Error::format(source.name(), "neither a GGUF nor a safetensors file");
+    let (kind, header) = pollster::block_on(read_header(&source))?.ok_or_else(not_weights)?;
+    let format = kind.name();
     let name = args.file.display().to_string();
     if args.json {
         return print_json(&to_json(&name, format, source.len(), &header, args.full));
     }
     print(&table(&name, format, source.len(), &header, args.full))
-}
-
-async fn read_header(source: &FileSource) -> Result<(&'static str, Header)> {
-    let head = source.read(0, source.len().min(16) as usize).await?;
-    if head.bytes().starts_with(&gguf::MAGIC) {
-        Ok(("gguf", gguf::read_header(source).await?))
-    } else if safetensors::is_safetensors(head.bytes(), source.len()) {
-        Ok(("safetensors", safetensors::read_header(source).await?))
-    } else {
-        Err(Error::format(source.name(), "neither a GGUF nor a safetensors file"))
-    }
 }
 
 fn to_json(name: &str, format: &str, bytes: u64, header: &Header, full: bool) -> Json {

@@ -7,7 +7,8 @@
 mod read;
 mod write;
 
-pub use read::{Index, is_safetensors, read_header};
+pub(super) use read::is_safetensors;
+pub use read::{Index, read_header};
 pub use write::writer;
 
 use crate::DType;
