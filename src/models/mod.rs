@@ -1,1 +1,12 @@
-//! Model families.
+//! Models: one configurable decoder for the language models, configured from `config.json` or GGUF metadata.
+
+mod attention;
+mod config;
+mod config_gguf;
+mod config_json;
+mod decoder;
+mod mlp;
+mod names;
+
+pub use config::{BlockKind, DecoderConfig, Fusion, NormKind, RopeConfig};
+pub use decoder::{Decoder, LoadProgress};

@@ -1,0 +1,64 @@
+//! The feed-forward half of a block.
+
+use super::{config::DecoderConfig, decoder::Loader, names::Part};
+use crate::{
+    error::Result,
+    nn::Linear,
+    op::Gate,
+    tensor::Tensor,
+};
+
+pub(super) struct Mlp {
+    input: Input,
+    down: Linear,
+    activation: Gate,
+}
+
+/// The projections into the MLP.
+enum Input {
+    /// `act(up(x))`
+    Plain { up: Linear },
+    /// `act(gate(x)) * up(x)`
+    Gated { gate: Linear, up: Linear },
+    /// The same with one weight, gate's rows first.
+    Fused { gate_up: Linear, size: usize },
+}
+
+impl Mlp {
+    pub async fn load(loader: &mut Loader<'_>, config: &DecoderConfig, layer: usize) -> Result<Self> {
+        let (hidden, size, bias) = (config.hidden_size, config.intermediate_size, config.mlp_bias);
+        let input = if config.fused_gate_up {
+            Input::Fused { gate_up: loader.linear(layer, Part::GateUp, hidden, 2 * size, bias).await?, size }
+        } else if config.gated {
+            Input::Gated {
+                gate: loader.linear(layer, Part::Gate, hidden, size, bias).await?,
+                up: loader.linear(layer, Part::Up, hidden, size, bias).await?,
+            }
+        } else {
+            Input::Plain { up: loader.linear(layer, Part::Up, hidden, size, bias).await? }
+        };
+        let down = loader.linear(layer, Part::Down, size, hidden, bias).await?;
+        Ok(Self { input, down, activation: config.activation })
+    }
+
+    /// `[t, hidden]` → `[t, hidden]`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let inner = match &self.input {
+            Input::Plain { up } => {
+                let x = up.forward(x)?;
+                match self.activation {
+                    Gate::Silu => x.silu(),
+                    Gate::Gelu => x.gelu(),
+                    Gate::GeluTanh => x.gelu_tanh(),
+                    Gate::Relu => x.relu(),
+                }?
+            }
+            Input::Gated { gate, up } => gate.forward(x)?.gated(self.activation, &up.forward(x)?)?,
+            Input::Fused { gate_up, size } => {
+                let both = gate_up.forward(x)?;
+                both.narrow(-1, 0, *size)?.gated(self.activation, &both.narrow(-1, *size, *size)?)?
+            }
+        };
+        self.down.forward(&inner)
+    }
+}

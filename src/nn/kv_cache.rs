@@ -1,0 +1,99 @@
+//! Keys and values of the tokens a model has seen.
+
+use crate::{
+    dtype::DType,
+    error::{Error, Result},
+    tensor::Tensor,
+};
+
+/// Capacity of a fresh cache, in tokens.
+const INITIAL: usize = 128;
+
+/// Keys and values of every layer, `[1, kv_heads, capacity, size]`. Written in place, doubled when full, and cut back with
+/// [`KvCache::truncate`] so that the next turn of a chat computes only what is new.
+///
+/// Layers with a sliding window keep everything too; attention looks at the window only.
+pub struct KvCache {
+    layers: Vec<Layer>,
+    len: usize,
+}
+
+#[derive(Default)]
+struct Layer {
+    keys: Option<Tensor>,
+    values: Option<Tensor>,
+}
+
+impl KvCache {
+    /// An empty cache of a model with so many layers.
+    pub fn new(layers: usize) -> Self {
+        Self { layers: (0..layers).map(|_| Layer::default()).collect(), len: 0 }
+    }
+    /// Tokens in the cache.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+    /// No tokens in it?
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+    /// Forgets all tokens from position `len` on. Memory stays for what comes next.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+    /// Forgets everything and gives the memory back.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.layers.len());
+    }
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        let tensors = self.layers.iter().flat_map(|l| [&l.keys, &l.values]).flatten();
+        tensors.map(|t| t.dtype().bytes_for(t.shape().elements()).unwrap_or(0)).sum()
+    }
+    /// Number of layers it was made for.
+    pub fn layers(&self) -> usize {
+        self.layers.len()
+    }
+    /// Writes keys `[1, kv_heads, t, size]` and values of new tokens behind those that are there and returns both with all
+    /// earlier ones, `[1, kv_heads, len + t, size]`. The tokens count once [`KvCache::advance`] is called, after all layers.
+    pub fn append(&mut self, layer: usize, keys: &Tensor, values: &Tensor) -> Result<(Tensor, Tensor)> {
+        let len = self.len;
+        let count = self.layers.len();
+        let Some(layer) = self.layers.get_mut(layer) else {
+            return Err(Error::argument("kv_cache", format!("layer {layer} of a cache of {count}")));
+        };
+        Ok((write(&mut layer.keys, keys, len)?, write(&mut layer.values, values, len)?))
+    }
+    /// Counts `tokens` as seen, after all layers have appended them.
+    pub fn advance(&mut self, tokens: usize) {
+        self.len += tokens;
+    }
+}
+
+/// Puts `new` behind the first `len` positions of `slot` and returns a view of all `len + t`.
+fn write(slot: &mut Option<Tensor>, new: &Tensor, len: usize) -> Result<Tensor> {
+    let &[batch, heads, count, size] = new.dims() else {
+        return Err(Error::shape("kv_cache", format!("keys and values are [1, heads, t, size], not {}", new.shape())));
+    };
+    let end = len + count;
+    let held = match slot.take() {
+        Some(held) if held.dims()[2] >= end => held,
+        old => {
+            let capacity = end.max(old.as_ref().map_or(INITIAL, |t| 2 * t.dims()[2]));
+            let grown = Tensor::zeros([batch, heads, capacity, size], DType::F32, new.device())?;
+            match old {
+                Some(old) if len > 0 => grown.write_slice(2, 0, &old.narrow(2, 0, len)?)?,
+                None if len > 0 => {
+                    let message = format!("{len} tokens were lost by a failed forward pass; clear the cache");
+                    return Err(Error::argument("kv_cache", message));
+                }
+                _ => grown,
+            }
+        }
+    };
+    // Taken out of its slot, the tensor has one owner, so that the write is in place.
+    let held = held.write_slice(2, len, new)?;
+    let view = held.narrow(2, 0, end)?;
+    *slot = Some(held);
+    Ok(view)
+}
