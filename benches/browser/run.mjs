@@ -48,23 +48,24 @@ const launched = await chromium.launchServer({
 const browser = await chromium.connect(launched.wsEndpoint());
 const root = launched.process().pid;
 
-/** The renderer of `page`: among those that are not `others` (blank pages leave one behind), the one that its work keeps busy. */
-async function rendererOf(page, others) {
-  const candidates = renderers(root).filter((pid) => !others.includes(pid));
+/** The renderer of `page`: the one that its work keeps busy. */
+async function rendererOf(page) {
+  const candidates = renderers(root);
   const before = candidates.map((pid) => cpuMilliseconds([pid]));
   await page.evaluate(() => { for (const end = performance.now() + 200; performance.now() < end; ); });
-  const spent = candidates.map((pid, i) => cpuMilliseconds([pid]) - before[i]);
-  return candidates.filter((_, i) => spent[i] === Math.max(...spent));
+  const spent = candidates.map((pid, i) => cpuMilliseconds([pid]) - before[i]); // NaN: it has ended
+  const most = Math.max(...spent.filter((ms) => !Number.isNaN(ms)));
+  return candidates.filter((_, i) => spent[i] === most);
 }
 
 /** One page, in a renderer process of its own, with one runner and one model. */
 async function open(base, runner, file) {
-  const others = renderers(root);
   const page = await (await browser.newContext()).newPage();
   page.on('pageerror', (error) => console.error(`[${runner}] ${error.message}`));
   let own = [];
   await page.exposeFunction('cpu', () => cpuMilliseconds(own));
   await page.goto(`${base}/pages/page.html`);
+  own = await rendererOf(page);
   const loadMs = await page.evaluate(async ([runner, url]) => {
     const start = performance.now();
     self.engine = await (await import(`/pages/${runner}.mjs`)).load(url);

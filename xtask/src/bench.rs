@@ -90,34 +90,39 @@ fn prepare_models(votive: &Path) -> Result<Vec<PathBuf>> {
     TYPES.iter().map(prepare).collect()
 }
 
-/// `votive bench` on each model; prints its numbers as a table.
+/// `votive bench` on each model, with one thread and with as many as it takes by itself; prints its numbers as a table.
 fn native(votive: &Path, models: &[PathBuf], runs: u32) -> Result<Value> {
     let mut all = Vec::new();
     for model in models {
-        step(format!("Measuring {} natively", file_name(model)));
-        let mut bench = Command::new(votive);
-        bench.arg("bench").arg("--model").arg(model).args(["--json", "--runs", &runs.to_string()]);
-        let output = capture(&mut bench)?;
-        let numbers: Value = serde_json::from_str(&output).context("`votive bench --json` did not write JSON")?;
-        all.push(json!({ "model": file_name(model), "numbers": numbers }));
+        for threads in [Some("1"), None] {
+            step(format!("Measuring {} natively, threads: {}", file_name(model), threads.unwrap_or("all")));
+            let mut bench = Command::new(votive);
+            bench.arg("bench").arg("--model").arg(model).args(["--json", "--runs", &runs.to_string()]);
+            bench.args(threads.into_iter().flat_map(|count| ["--threads", count]));
+            let numbers = serde_json::from_str(&capture(&mut bench)?);
+            all.push(numbers.context("`votive bench --json` did not write JSON")?);
+        }
     }
-    let columns: Vec<&String> = all
-        .first()
-        .and_then(|first| first["numbers"].as_object())
-        .map(|numbers| numbers.iter().filter(|(_, value)| value.is_number()).map(|(name, _)| name).collect())
-        .unwrap_or_default();
     println!("\nNative, medians of {runs} runs\n");
-    println!("| model |{}", columns.iter().map(|name| format!(" {name} |")).collect::<String>());
-    println!("| --- |{}", " --- |".repeat(columns.len()));
+    println!("| model | threads | load ms | prefill 128 tok/s | prefill 512 tok/s | decode tok/s | peak MB |");
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
     for entry in &all {
-        let cells = columns.iter().map(|name| match entry["numbers"][name.as_str()].as_f64() {
-            Some(value) => format!(" {} |", (value * 100.0).round() / 100.0),
-            None => " |".to_owned(),
-        });
-        println!("| {} |{}", entry["model"].as_str().unwrap_or_default(), cells.collect::<String>());
+        let number =
+            |value: &Value, scale: f64| value.as_f64().map_or("?".into(), |value| format!("{:.1}", value / scale));
+        let prefill = &entry["prefillTokensPerSecond"];
+        let cells = [
+            file_name(Path::new(entry["model"].as_str().unwrap_or_default())),
+            entry["threads"].to_string(),
+            number(&entry["loadMs"], 1.0),
+            number(&prefill["128"], 1.0),
+            number(&prefill["512"], 1.0),
+            number(&entry["decodeTokensPerSecond"], 1.0),
+            number(&entry["peakMemoryBytes"], 1e6),
+        ];
+        println!("| {} |", cells.join(" | "));
     }
     println!();
-    Ok(json!(all))
+    Ok(Value::Array(all))
 }
 
 /// Votive, and its peers if they are wanted, in Chromium: see `benches/browser/run.mjs`.
