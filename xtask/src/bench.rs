@@ -22,6 +22,9 @@ pub struct Args {
     /// Also measure wllama and candle (both downloaded and, candle, compiled for this only) in the same browser, in turn
     #[arg(long)]
     peers: bool,
+    /// Measure only the kernels, natively: matrix products in each weight format (`cargo bench --bench kernels`)
+    #[arg(long)]
+    kernels: bool,
     /// How often to measure; medians are reported
     #[arg(long, default_value_t = 5)]
     runs: u32,
@@ -48,6 +51,10 @@ enum Place {
 
 /// Runs `cargo xtask bench`.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    if args.kernels {
+        step("Measuring the kernels");
+        return process::run(workspace.cargo().args(["bench", "--bench", "kernels"]));
+    }
     step("Compiling the native command line (release)");
     process::run(workspace.cargo().args(["build", "--release", "--bin", "votive"]))?;
     let votive = workspace.target.join("release").join(format!("votive{}", std::env::consts::EXE_SUFFIX));
@@ -92,15 +99,15 @@ fn prepare_models(votive: &Path) -> Result<Vec<PathBuf>> {
 
 /// `votive bench` on each model, with one thread and with as many as it takes by itself; prints its numbers as a table.
 fn native(votive: &Path, models: &[PathBuf], runs: u32) -> Result<Value> {
-    let mut all = Vec::new();
+    let mut all: Vec<Value> = Vec::new();
     for model in models {
         for threads in [Some("1"), None] {
             step(format!("Measuring {} natively, threads: {}", file_name(model), threads.unwrap_or("all")));
             let mut bench = Command::new(votive);
             bench.arg("bench").arg("--model").arg(model).args(["--json", "--runs", &runs.to_string()]);
             bench.args(threads.into_iter().flat_map(|count| ["--threads", count]));
-            let numbers = serde_json::from_str(&capture(&mut bench)?);
-            all.push(numbers.context("`votive bench --json` did not write JSON")?);
+            let output = capture(&mut bench)?;
+            all.push(serde_json::from_str(&output).context("`votive bench --json` did not write JSON")?);
         }
     }
     println!("\nNative, medians of {runs} runs\n");
