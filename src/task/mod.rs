@@ -1,1 +1,16 @@
-//! What a person asks for.
+//! What a person asks for: at present, generating text.
+//!
+//! [`TextGenerator`] loads a decoder model with its tokenizer and answers prompts. A [`Generation`] is a step machine:
+//! each [`Generation::step`] is short (a slice of the prompt, or one token), so that a browser's event loop, a progress
+//! bar or an abort gets its turn in between. Dropping a generation at any point leaves the model usable, and what it has
+//! computed is kept for the next prompt that begins the same way.
+
+mod clock;
+mod generation;
+mod generator;
+mod memory;
+
+pub use crate::models::LoadProgress;
+pub use clock::{Clock, default_clock};
+pub use generation::{FinishReason, Generation, GenerationStats, Step};
+pub use generator::{GenerateOptions, LoadOptions, ModelInfo, Prompt, TextGenerator};

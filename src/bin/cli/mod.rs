@@ -1,6 +1,11 @@
 //! Arguments, exit codes, and one file per command.
 
+mod bench;
+mod chat;
+mod generate;
 mod inspect;
+mod interrupt;
+mod model;
 mod output;
 mod quantize;
 
@@ -26,15 +31,23 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Generate(Box<generate::GenerateArgs>),
+    Chat(Box<chat::ChatArgs>),
     Inspect(inspect::InspectArgs),
     Quantize(quantize::QuantizeArgs),
+    Bench(bench::BenchArgs),
 }
 
 /// Parses the arguments, runs the command, and says on standard error what went wrong.
 pub fn main() -> ExitCode {
+    // The clock counts from its first use: times in the output are since the program's start.
+    votive::task::default_clock();
     let result = match Cli::parse().command {
+        Command::Generate(args) => generate::run(&args),
+        Command::Chat(args) => chat::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Quantize(args) => quantize::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,7 +61,7 @@ fn fail(error: &Error) -> ExitCode {
         Error::Io { path, source } if path == output::STDOUT && source.kind() == std::io::ErrorKind::BrokenPipe => {
             return ExitCode::SUCCESS;
         }
-        Error::Aborted => 130,
+        Error::Aborted => interrupt::EXIT_CODE,
         Error::Http { .. } => 3,
         Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 3,
         _ => 1,

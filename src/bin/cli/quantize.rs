@@ -1,6 +1,9 @@
 //! `votive quantize`: the weights of a GGUF file in another format.
 
-use super::output::byte_bar;
+use super::{
+    interrupt::{self, Catch},
+    output::byte_bar,
+};
 use clap::Args;
 use std::{
     fs::File,
@@ -103,10 +106,14 @@ pub fn run(args: &QuantizeArgs) -> Result<()> {
     let mut metadata = metadata.clone();
     set_type(&mut metadata, args.dtype);
     let threads = args.threads.map(usize::from).or_else(|| std::thread::available_parallelism().ok().map(usize::from));
+    let _catch = Catch::begin();
     write_whole(&args.output, |file, path| {
         let mut out = gguf::writer(BufWriter::new(file), path, &metadata, &specs)?;
         let bar = byte_bar(checkpoint.total_bytes(), "quantize");
         for (info, spec) in checkpoint.tensors().zip(&specs) {
+            if interrupt::asked() {
+                return Err(Error::Aborted);
+            }
             bar.set_message(info.name.clone());
             let bytes = pollster::block_on(checkpoint.read(&info.name))?;
             if spec.dtype == info.dtype {

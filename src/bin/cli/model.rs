@@ -1,0 +1,132 @@
+//! Arguments that the generating commands share: the model, and how tokens are chosen.
+
+use super::output::byte_bar;
+use clap::Args;
+use std::ops::ControlFlow;
+use votive::{
+    Error, Result,
+    backend::cpu::pool,
+    hub,
+    task::{GenerateOptions, LoadOptions, TextGenerator},
+    text::SamplingOptions,
+};
+
+/// Which model, and on how many threads.
+#[derive(Args)]
+pub struct ModelArgs {
+    /// A .gguf or .safetensors file, a folder, or a model of the hub: owner/name[@revision][:file or pattern].
+    #[arg(short, long, value_name = "PATH_OR_HUB_ID")]
+    pub model: String,
+    /// Most tokens of prompt and answer together; the model's own context length if not given.
+    #[arg(long, value_name = "N")]
+    pub context: Option<usize>,
+    /// Threads; as many as the machine has processors if not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+impl ModelArgs {
+    /// Downloads the model if it must, and loads it, with progress bars on standard error.
+    pub fn load(&self) -> Result<TextGenerator> {
+        self.apply_threads();
+        let bar = byte_bar(0, "download");
+        let mut shown = String::new();
+        let paths = hub::resolve_model(&self.model, &mut |p| {
+            bar.set_length(p.size_total);
+            bar.set_position(p.done_total);
+            if shown != p.file {
+                shown.clone_from(&p.file);
+                bar.set_message(p.file.clone());
+            }
+            ControlFlow::Continue(())
+        });
+        bar.finish_and_clear();
+        let paths = paths?;
+        let bar = byte_bar(0, "load");
+        let options = LoadOptions { context_length: self.context, ..LoadOptions::default() };
+        let model = TextGenerator::open(&paths, &options, &mut |p| {
+            bar.set_length(p.total_bytes);
+            bar.set_position(p.loaded_bytes);
+            ControlFlow::Continue(())
+        });
+        bar.finish_and_clear();
+        model
+    }
+
+    /// Sets the number of threads that were asked for.
+    fn apply_threads(&self) {
+        if let Some(threads) = self.threads {
+            pool::set_threads(threads.into());
+        }
+    }
+}
+
+/// How tokens are chosen and when to stop.
+#[derive(Args)]
+pub struct SamplingArgs {
+    /// Most tokens to generate; until the model ends or the context is full if not given.
+    #[arg(short = 'n', long, value_name = "N")]
+    pub max_tokens: Option<usize>,
+    /// 0 takes the likeliest token each time; higher is more varied.
+    #[arg(short, long, value_name = "T", default_value_t = 0.0)]
+    temperature: f32,
+    /// Choose among the K likeliest tokens only; 0 for all.
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    top_k: u32,
+    /// Choose among the likeliest tokens that together have this probability.
+    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    top_p: f32,
+    /// Choose among tokens at least this times as likely as the likeliest.
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    min_p: f32,
+    /// Choose among tokens of typical surprise that together have this probability.
+    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    typical_p: f32,
+    /// Over 1: makes tokens that occurred already less likely.
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    repetition_penalty: f32,
+    /// Taken from a token's logit for each time the answer has it.
+    #[arg(long, value_name = "X", default_value_t = 0.0, allow_negative_numbers = true)]
+    frequency_penalty: f32,
+    /// Taken from a token's logit once the answer has it.
+    #[arg(long, value_name = "X", default_value_t = 0.0, allow_negative_numbers = true)]
+    presence_penalty: f32,
+    /// The same seed gives the same text.
+    #[arg(short, long, value_name = "S")]
+    seed: Option<u64>,
+    /// Text that ends the answer; may be given several times.
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    /// Go on when the model says that it is done.
+    #[arg(long)]
+    ignore_eos: bool,
+}
+
+impl SamplingArgs {
+    /// As the library takes them.
+    pub fn options(&self) -> Result<GenerateOptions> {
+        let sampling = SamplingOptions {
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            typical_p: self.typical_p,
+            repetition_penalty: self.repetition_penalty,
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
+            seed: self.seed,
+            ..SamplingOptions::default()
+        };
+        sampling.check()?;
+        if self.stop.iter().any(String::is_empty) {
+            return Err(Error::argument("--stop", "the text is empty"));
+        }
+        Ok(GenerateOptions {
+            max_tokens: self.max_tokens,
+            stop: self.stop.clone(),
+            stop_tokens: Vec::new(),
+            ignore_eos: self.ignore_eos,
+            sampling,
+        })
+    }
+}

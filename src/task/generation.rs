@@ -1,0 +1,319 @@
+//! One answer, a short step at a time.
+
+use super::generator::{GenerateOptions, Model, Slot, busy};
+use crate::{
+    error::{Error, Result},
+    nn::KvCache,
+    tensor::Tensor,
+    text::{DetokenizeStream, Sampler, StopMatcher},
+};
+use serde::Serialize;
+use std::sync::{Arc, PoisonError};
+
+/// Keys and values of a conversation, and the tokens that they are of.
+pub(super) struct Session {
+    cache: KvCache,
+    /// Always as many as the cache holds.
+    ids: Vec<u32>,
+}
+
+impl Session {
+    pub fn new(cache: KvCache) -> Self {
+        Self { cache, ids: Vec::new() }
+    }
+    pub fn clear(&mut self) {
+        self.cache.clear();
+        self.ids.clear();
+    }
+    /// Keeps what `prompt` begins with, all but its last token, which must be computed to have something to go on from.
+    fn reuse(&mut self, prompt: &[u32]) -> usize {
+        let common = self.ids.iter().zip(prompt).take_while(|(a, b)| a == b).count();
+        let kept = common.min(prompt.len().saturating_sub(1));
+        self.cache.truncate(kept);
+        self.ids.truncate(kept);
+        kept
+    }
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FinishReason {
+    /// The model said so.
+    Eos,
+    /// A stop text or stop token came up.
+    Stop,
+    /// `max_tokens` are generated, or the context is full.
+    Length,
+}
+
+/// Counts and times of one answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GenerationStats {
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Of those, how many were known from the conversation before and not computed.
+    pub cached_tokens: usize,
+    /// Tokens generated, not counting one that ended the answer.
+    pub generated_tokens: usize,
+    /// Milliseconds for the prompt.
+    pub prefill_ms: f64,
+    /// Milliseconds for all tokens after the first: the first comes out of the prompt's computation.
+    pub decode_ms: f64,
+    /// Bytes that weights and cache hold.
+    pub memory_bytes: u64,
+}
+
+impl GenerationStats {
+    /// Prompt tokens computed per second; 0 when none were.
+    pub fn prefill_tokens_per_second(&self) -> f64 {
+        per_second(self.prompt_tokens - self.cached_tokens, self.prefill_ms)
+    }
+    /// Tokens generated per second; 0 for answers of less than two tokens.
+    pub fn decode_tokens_per_second(&self) -> f64 {
+        per_second(self.generated_tokens.saturating_sub(1), self.decode_ms)
+    }
+}
+
+fn per_second(count: usize, ms: f64) -> f64 {
+    if ms > 0.0 { count as f64 * 1e3 / ms } else { 0.0 }
+}
+
+/// What a step did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Step {
+    /// A part of the prompt was computed.
+    Prefill {
+        /// Prompt tokens that are known now.
+        done: usize,
+        /// All prompt tokens.
+        total: usize,
+    },
+    /// A token was generated.
+    Token {
+        /// Its id.
+        id: u32,
+        /// The text that is certain now: empty while a character is unfinished or a stop text may have begun.
+        text: String,
+    },
+    /// The answer has ended.
+    Done {
+        /// Why.
+        reason: FinishReason,
+        /// Text that was held back until now; to be added to that of the tokens.
+        text: String,
+        /// Counts and times.
+        stats: GenerationStats,
+    },
+}
+
+enum State {
+    /// The prompt is being computed.
+    Prefill,
+    /// These logits wait to be read and sampled from.
+    Sample(Tensor),
+    /// This token was generated and is to be computed.
+    Decode(u32),
+    /// The last token was given out; what is left is to say so.
+    Ending(FinishReason),
+    /// [`Step::Done`] was given out, or a step failed.
+    Ended,
+}
+
+/// An answer being generated. One at a time per model; when it has ended or is dropped, the model takes the next prompt.
+///
+/// Natively it is also an iterator over its steps.
+pub struct Generation {
+    model: Arc<Model>,
+    slot: Slot,
+    /// `None` once the answer has ended.
+    session: Option<Session>,
+    prompt: Vec<u32>,
+    state: State,
+    sampler: Sampler,
+    detokenizer: DetokenizeStream,
+    stops: StopMatcher,
+    stop_tokens: Vec<u32>,
+    ignore_eos: bool,
+    max_tokens: usize,
+    stats: GenerationStats,
+}
+
+impl Generation {
+    pub(super) fn start(model: Arc<Model>, slot: Slot, prompt: Vec<u32>, options: &GenerateOptions) -> Result<Self> {
+        let op = "generate";
+        let context = model.info.context_length;
+        if prompt.is_empty() {
+            return Err(Error::argument(op, "the prompt is empty"));
+        }
+        if prompt.len() >= context {
+            let message =
+                format!("the prompt has {} tokens, the context holds {context} with the answer", prompt.len());
+            return Err(Error::argument(op, message));
+        }
+        if let Some(id) = prompt.iter().find(|&&id| id as usize >= model.info.vocab_size) {
+            return Err(Error::argument(op, format!("token {id} in a vocabulary of {}", model.info.vocab_size)));
+        }
+        let mut sampler = Sampler::new(options.sampling.clone())?;
+        sampler.accept_prompt(&prompt);
+        let detokenizer = DetokenizeStream::after(&model.tokenizer, prompt.last().copied());
+        let taken = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut session = taken.ok_or_else(|| busy(op))?;
+        let cached_tokens = session.reuse(&prompt);
+        let stats = GenerationStats { prompt_tokens: prompt.len(), cached_tokens, ..GenerationStats::default() };
+        Ok(Self {
+            stops: StopMatcher::new(&options.stop),
+            stop_tokens: options.stop_tokens.clone(),
+            ignore_eos: options.ignore_eos,
+            max_tokens: options.max_tokens.unwrap_or(usize::MAX),
+            session: Some(session),
+            state: State::Prefill,
+            model,
+            slot,
+            prompt,
+            sampler,
+            detokenizer,
+            stats,
+        })
+    }
+
+    /// Computes a part of the prompt, or the next token.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] after the end; whatever the model reports otherwise, which ends the generation. The model
+    /// stays usable.
+    pub async fn step(&mut self) -> Result<Step> {
+        let start = (self.model.clock)();
+        let prefilling = matches!(self.state, State::Prefill);
+        let result = self.advance().await;
+        let elapsed = (self.model.clock)() - start;
+        *(if prefilling { &mut self.stats.prefill_ms } else { &mut self.stats.decode_ms }) += elapsed;
+        let result = result.map(|step| match step {
+            // Filled in here, so that the last step's time is in it.
+            Step::Done { reason, text, .. } => Step::Done { reason, text, stats: self.stats() },
+            step => step,
+        });
+        if result.is_err() || matches!(result, Ok(Step::Done { .. })) {
+            self.state = State::Ended;
+            self.release();
+        }
+        result
+    }
+
+    /// Counts and times so far.
+    pub fn stats(&self) -> GenerationStats {
+        let cache = self.session.as_ref().map_or(0, |s| s.cache.bytes() as u64);
+        GenerationStats { memory_bytes: self.model.info.weight_bytes + cache, ..self.stats.clone() }
+    }
+
+    /// Token ids of the prompt.
+    pub fn prompt_ids(&self) -> &[u32] {
+        &self.prompt
+    }
+
+    async fn advance(&mut self) -> Result<Step> {
+        match self.state {
+            State::Prefill => {
+                let done = self.session()?.ids.len();
+                let end = self.prompt.len().min(done + self.model.prefill_chunk);
+                let chunk = self.prompt[done..end].to_vec();
+                let logits = self.forward(&chunk)?;
+                if end == self.prompt.len() {
+                    self.state =
+                        if self.max_tokens == 0 { State::Ending(FinishReason::Length) } else { State::Sample(logits) };
+                }
+                return Ok(Step::Prefill { done: end, total: self.prompt.len() });
+            }
+            State::Decode(id) => {
+                let logits = self.forward(&[id])?;
+                self.state = State::Sample(logits);
+            }
+            State::Sample(_) | State::Ending(_) | State::Ended => {}
+        }
+        match &self.state {
+            State::Sample(logits) => {
+                let logits = logits.to_vec::<f32>().await?;
+                let id = self.sampler.sample(&logits)?;
+                self.token(id)
+            }
+            &State::Ending(reason) => self.finish(reason),
+            _ => Err(Error::argument("step", "this generation has ended")),
+        }
+    }
+
+    /// Takes in a token that was sampled.
+    fn token(&mut self, id: u32) -> Result<Step> {
+        if self.stop_tokens.contains(&id) {
+            return self.finish(FinishReason::Stop);
+        }
+        if !self.ignore_eos && self.model.tokenizer.eos_ids().contains(&id) {
+            return self.finish(FinishReason::Eos);
+        }
+        self.sampler.accept(id);
+        self.stats.generated_tokens += 1;
+        let text = self.detokenizer.push(&self.model.tokenizer, id)?;
+        let step = self.stops.push(&text);
+        let full = self.session()?.ids.len() >= self.model.info.context_length;
+        self.state = if step.stop.is_some() {
+            State::Ending(FinishReason::Stop)
+        } else if self.stats.generated_tokens >= self.max_tokens || full {
+            State::Ending(FinishReason::Length)
+        } else {
+            State::Decode(id)
+        };
+        Ok(Step::Token { id, text: step.text })
+    }
+
+    fn finish(&mut self, reason: FinishReason) -> Result<Step> {
+        self.state = State::Ended;
+        let rest = self.detokenizer.finish(&self.model.tokenizer)?;
+        let last = self.stops.push(&rest);
+        let text = last.text + &self.stops.finish();
+        Ok(Step::Done { reason, text, stats: GenerationStats::default() })
+    }
+
+    fn forward(&mut self, ids: &[u32]) -> Result<Tensor> {
+        let Some(session) = &mut self.session else { return Err(ended()) };
+        let result = self.model.decoder.forward(ids, &mut session.cache);
+        match &result {
+            Ok(_) => session.ids.extend_from_slice(ids),
+            // The decoder has emptied the cache: it may have been written in part.
+            Err(_) => session.clear(),
+        }
+        result
+    }
+
+    /// Gives the session back, so that the model can take the next prompt.
+    fn release(&mut self) {
+        if let Some(session) = self.session.take() {
+            *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+        }
+    }
+
+    fn session(&self) -> Result<&Session> {
+        self.session.as_ref().ok_or_else(ended)
+    }
+}
+
+fn ended() -> Error {
+    Error::argument("step", "this generation has ended")
+}
+
+impl Drop for Generation {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Iterator for Generation {
+    type Item = Result<Step>;
+    fn next(&mut self) -> Option<Self::Item> {
+        if matches!(self.state, State::Ended) {
+            return None;
+        }
+        Some(pollster::block_on(self.step()))
+    }
+}

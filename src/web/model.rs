@@ -1,0 +1,196 @@
+//! A text model and its generation, as JavaScript classes.
+
+use super::{
+    convert::{from_js, generate_options, messages, options, prompt, to_js, to_value},
+    memory_bytes,
+    promise::{alive, promise},
+    source::{IsAborted, JsSource},
+};
+use crate::{
+    device::Device,
+    error::{Error, Result},
+    models::LoadProgress,
+    task::{Generation, LoadOptions, Step, TextGenerator},
+};
+use js_sys::{Array, Function, Uint32Array};
+use serde::{Deserialize, Serialize};
+use std::{cell::RefCell, ops::ControlFlow, rc::Rc};
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPES: &str = r#"
+export interface WasmFile { name: string; size: number; read(offset: number, length: number): Promise<Uint8Array>; }
+export interface WasmLoadOptions { contextLength?: number }
+export interface WasmLoadProgress { loadedBytes: number; totalBytes: number; tensor: string }
+export interface WasmMessage { role: string; content: unknown }
+export interface WasmModelInfo { architecture: string; parameters: number; dtype: string; contextLength: number;
+  vocabSize: number; layers: number; hasChatTemplate: boolean; weightBytes: number; cacheBytesPerToken: number }
+export interface WasmGenerateOptions { maxTokens?: number; temperature?: number; topK?: number; topP?: number; minP?: number;
+  typicalP?: number; repetitionPenalty?: number; repetitionWindow?: number; frequencyPenalty?: number; presencePenalty?: number;
+  logitBias?: Record<number, number>; seed?: number | bigint; stop?: string[]; stopTokens?: number[]; ignoreEos?: boolean }
+export interface WasmStats { promptTokens: number; cachedTokens: number; generatedTokens: number; prefillMs: number;
+  /** For all tokens after the first, which comes out of the prompt's computation. */ decodeMs: number; memoryBytes: number }
+export type WasmStep = { kind: "prefill"; done: number; total: number } | { kind: "token"; id: number; text: string } |
+  { kind: "done"; reason: "stop" | "length" | "eos"; /** Text held back until now. */ text: string; stats: WasmStats };
+"#;
+
+#[wasm_bindgen]
+extern "C" {
+    /// `Promise<WasmTextModel>`
+    #[wasm_bindgen(typescript_type = "Promise<WasmTextModel>")]
+    pub type ModelPromise;
+    /// `Promise<WasmStep>`
+    #[wasm_bindgen(typescript_type = "Promise<WasmStep>")]
+    pub type StepPromise;
+    /// `WasmFile[]`
+    #[wasm_bindgen(typescript_type = "WasmFile[]")]
+    pub type Files;
+    /// `WasmLoadOptions`
+    #[wasm_bindgen(typescript_type = "WasmLoadOptions | undefined")]
+    pub type Options;
+    /// `WasmGenerateOptions`
+    #[wasm_bindgen(typescript_type = "WasmGenerateOptions | undefined")]
+    pub type Generate;
+    /// A prompt.
+    #[wasm_bindgen(typescript_type = "string | WasmMessage[] | Uint32Array")]
+    pub type PromptValue;
+    /// `WasmMessage[]`
+    #[wasm_bindgen(typescript_type = "WasmMessage[]")]
+    pub type Messages;
+    /// `WasmModelInfo`
+    #[wasm_bindgen(typescript_type = "WasmModelInfo")]
+    pub type Info;
+    /// The progress callback.
+    #[wasm_bindgen(typescript_type = "(progress: WasmLoadProgress) => void")]
+    pub type OnProgress;
+    /// The abort callback.
+    #[wasm_bindgen(typescript_type = "() => boolean")]
+    pub type AbortCheck;
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct JsLoadOptions {
+    context_length: Option<usize>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsProgress<'a> {
+    loaded_bytes: u64,
+    total_bytes: u64,
+    tensor: &'a str,
+}
+
+/// A language model with its tokenizer.
+#[wasm_bindgen]
+pub struct WasmTextModel(TextGenerator);
+
+#[wasm_bindgen]
+impl WasmTextModel {
+    /// Loads a model from its files. `is_aborted` is asked before each read and after each tensor.
+    pub fn load(files: Files, load_options: Options, on_progress: OnProgress, is_aborted: AbortCheck) -> ModelPromise {
+        promise(async move {
+            let function = |value: JsValue, name: &str| {
+                value.dyn_into::<Function>().map_err(|_| Error::argument("load", format!("{name} is not a function")))
+            };
+            let on_progress = function(on_progress.into(), "onProgress")?;
+            let is_aborted = function(is_aborted.into(), "isAborted")?;
+            let aborted: IsAborted =
+                Rc::new(move || is_aborted.call0(&JsValue::UNDEFINED).is_ok_and(|answer| answer.is_truthy()));
+            let given: JsLoadOptions = options("load", &load_options, &["contextLength"])?;
+            let load_options = LoadOptions { context_length: given.context_length, ..LoadOptions::default() };
+            let files: Array =
+                JsValue::from(files).dyn_into().map_err(|_| Error::argument("load", "files is not an array"))?;
+            let sources = JsSource::all(&files, &aborted)?;
+            let mut thrown = None;
+            let mut progress = |p: LoadProgress<'_>| {
+                let event = JsProgress { loaded_bytes: p.loaded_bytes, total_bytes: p.total_bytes, tensor: p.tensor };
+                let call =
+                    |event| on_progress.call1(&JsValue::UNDEFINED, &event).map_err(|e| from_js("onProgress", &e));
+                match to_value(&event).and_then(call) {
+                    Ok(_) if !aborted() => ControlFlow::Continue(()),
+                    result => {
+                        thrown = result.err();
+                        ControlFlow::Break(())
+                    }
+                }
+            };
+            let loaded = TextGenerator::load(sources, &Device::cpu(), &load_options, &mut progress).await;
+            match (loaded, thrown) {
+                (Err(Error::Aborted), Some(error)) => Err(error),
+                (result, _) => Ok(Self(result?).into()),
+            }
+        })
+        .unchecked_into()
+    }
+
+    /// Kind and sizes.
+    pub fn info(&self) -> Result<Info, JsValue> {
+        alive()?;
+        Ok(to_value(self.0.info()).map_err(to_js)?.unchecked_into())
+    }
+
+    /// Begins an answer; one at a time. It keeps the model's memory until it has ended or is freed.
+    pub fn start(&self, input: PromptValue, generate: Generate) -> Result<WasmGeneration, JsValue> {
+        alive()?;
+        let begin = || self.0.generate(prompt(input.into())?, &generate_options(&generate)?);
+        Ok(WasmGeneration(Rc::new(RefCell::new(Some(begin().map_err(to_js)?)))))
+    }
+
+    /// Token ids of a text; `add_special` adds what the model wants around it.
+    pub fn tokenize(&self, text: &str, add_special: bool) -> Result<Uint32Array, JsValue> {
+        alive()?;
+        let ids = self.0.tokenizer().encode(text, add_special).map_err(to_js)?;
+        Ok(Uint32Array::from(&ids[..]))
+    }
+
+    /// The text of token ids, special tokens left out.
+    pub fn detokenize(&self, ids: &Uint32Array) -> Result<String, JsValue> {
+        alive()?;
+        self.0.tokenizer().decode(&ids.to_vec(), true).map_err(to_js)
+    }
+
+    /// The text that the chat template makes of a conversation.
+    #[wasm_bindgen(js_name = applyChatTemplate)]
+    pub fn apply_chat_template(&self, chat: Messages, add_generation_prompt: bool) -> Result<String, JsValue> {
+        alive()?;
+        let render = || self.0.apply_chat_template(&messages(chat.into())?, add_generation_prompt);
+        render().map_err(to_js)
+    }
+
+    /// Forgets the last conversation and frees its memory.
+    #[wasm_bindgen(js_name = resetCache)]
+    pub fn reset_cache(&self) -> Result<(), JsValue> {
+        alive()?;
+        self.0.reset_cache().map_err(to_js)
+    }
+}
+
+/// An answer being generated.
+///
+/// The generation is taken out while a step runs, so that `free()` is safe at any time: the step ends, then it is dropped.
+#[wasm_bindgen]
+pub struct WasmGeneration(Rc<RefCell<Option<Generation>>>);
+
+#[wasm_bindgen]
+impl WasmGeneration {
+    /// Computes a part of the prompt, or the next token.
+    pub fn step(&self) -> StepPromise {
+        let slot = self.0.clone();
+        promise(async move {
+            let taken = slot.borrow_mut().take();
+            let Some(mut generation) = taken else {
+                return Err(Error::argument("step", "the step before has not ended; await it first"));
+            };
+            let result = generation.step().await;
+            slot.borrow_mut().replace(generation);
+            let mut step = result?;
+            if let Step::Done { stats, .. } = &mut step {
+                stats.memory_bytes = memory_bytes() as u64;
+            }
+            to_value(&step)
+        })
+        .unchecked_into()
+    }
+}

@@ -1,0 +1,91 @@
+//! Files that JavaScript reads for us: `{name, size, read(offset, length): Promise<Uint8Array>}`.
+
+use super::convert::from_js;
+use crate::{
+    backend::{LocalFuture, cpu::Buffer},
+    error::{Error, Result},
+    format::{ByteSource, source::PIECE},
+};
+use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
+use std::rc::Rc;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+/// Has the caller asked to stop?
+pub type IsAborted = Rc<dyn Fn() -> bool>;
+
+/// A file on JavaScript's side.
+pub struct JsSource {
+    object: JsValue,
+    read: Function,
+    name: String,
+    size: u64,
+    aborted: IsAborted,
+}
+
+impl JsSource {
+    fn new(object: JsValue, aborted: IsAborted) -> Result<Self> {
+        let fail = |what: &str| {
+            Error::argument("load", format!("each file must be an object {{name, size, read(offset, length)}}: {what}"))
+        };
+        if !object.is_object() {
+            return Err(fail("not an object"));
+        }
+        let get = |key: &str| Reflect::get(&object, &key.into()).unwrap_or(JsValue::UNDEFINED);
+        let name = get("name").as_string().ok_or_else(|| fail("name is not a string"))?;
+        let size = get("size")
+            .as_f64()
+            .filter(|s| js_sys::Number::is_safe_integer(&(*s).into()) && *s >= 0.0)
+            .ok_or_else(|| fail(&format!("size of {name:?} is not a whole number of bytes")))?;
+        let read = get("read").dyn_into().map_err(|_| fail(&format!("read of {name:?} is not a function")))?;
+        Ok(Self { read, name, size: size as u64, object, aborted })
+    }
+
+    /// All files of a model.
+    pub fn all(files: &Array, aborted: &IsAborted) -> Result<Vec<Box<dyn ByteSource>>> {
+        files.iter().map(|file| Ok(Box::new(Self::new(file, aborted.clone())?) as Box<dyn ByteSource>)).collect()
+    }
+
+    async fn piece(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        if (self.aborted)() {
+            return Err(Error::Aborted);
+        }
+        let thrown = |error: JsValue| from_js(&self.name, &error);
+        let (at, len) = (JsValue::from(offset as f64), JsValue::from(out.len() as f64));
+        let answer = self.read.call2(&self.object, &at, &len).map_err(thrown)?;
+        let bytes = JsFuture::from(Promise::resolve(&answer)).await.map_err(thrown)?;
+        let Ok(bytes) = bytes.dyn_into::<Uint8Array>() else {
+            return Err(Error::format(&self.name, "its read() did not give a Uint8Array"));
+        };
+        if bytes.length() as usize != out.len() {
+            let message = format!("asked for {} bytes at {offset}, was given {}", out.len(), bytes.length());
+            return Err(Error::format(&self.name, message));
+        }
+        bytes.copy_to(out);
+        Ok(())
+    }
+}
+
+impl ByteSource for JsSource {
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn len(&self) -> u64 {
+        self.size
+    }
+    fn read(&self, offset: u64, len: usize) -> LocalFuture<'_, Result<Buffer>> {
+        Box::pin(async move {
+            let mut buffer = Buffer::zeroed(len)?;
+            let mut at = offset;
+            for piece in buffer.bytes_mut().chunks_mut(PIECE) {
+                self.piece(at, piece).await?;
+                at += piece.len() as u64;
+            }
+            Ok(buffer)
+        })
+    }
+    /// Pieces are put straight into the tensor's memory here; no need to cut and join above.
+    fn max_read(&self) -> usize {
+        usize::MAX
+    }
+}
