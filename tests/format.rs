@@ -143,6 +143,7 @@ fn reads_a_split_gguf_in_any_order() {
     assert_eq!(check_bytes(&checkpoint, &json("small.json")["gguf"]), ["bytes"]);
     assert_eq!(checkpoint.names().next(), Some("scalar"));
     assert_eq!(checkpoint.metadata().unwrap().string("general.architecture"), Some("test"));
+    assert_eq!(checkpoint.metadata().unwrap().get("split.count"), None, "the parts are one model now");
     let error = open(files(&parts[..2])).err().unwrap().to_string();
     assert!(error.contains("missing: 2"), "{error}");
     let error = open(files(&[parts[0].clone(), parts[0].clone(), parts[1].clone()])).err().unwrap().to_string();

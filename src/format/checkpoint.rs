@@ -114,7 +114,15 @@ impl Checkpoint {
     pub fn info(&self, name: &str) -> Option<&TensorInfo> {
         self.tensors.get(name)
     }
-    /// The metadata of a GGUF file; `None` for safetensors.
+    /// As [`Checkpoint::info`], with an error that says whether the tensor is missing or of an unsupported type.
+    pub fn require(&self, name: &str) -> Result<&TensorInfo> {
+        self.tensors.get(name).ok_or_else(|| match self.unsupported.iter().find(|t| t.name == name) {
+            Some(t) => Error::weight(name, format!("is stored as {}, which cannot be read", t.dtype)),
+            None => Error::weight(name, format!("is not in {}", self.files().collect::<Vec<_>>().join(", "))),
+        })
+    }
+    /// The metadata of a GGUF file, of its first part if split (without the `split.` keys, since the parts are one
+    /// here); `None` for safetensors.
     pub fn metadata(&self) -> Option<&Metadata> {
         (self.kind == Kind::Gguf).then_some(&self.metadata)
     }
@@ -134,12 +142,7 @@ impl Checkpoint {
     /// The bytes of a tensor: shared with the map when the file is memory-mapped and the place is aligned for the
     /// dtype, else copied into memory of its own, in pieces of at most 8 MB.
     pub async fn read(&self, name: &str) -> Result<Buffer> {
-        let Some(info) = self.tensors.get(name) else {
-            return Err(match self.unsupported.iter().find(|t| t.name == name) {
-                Some(t) => Error::weight(name, format!("is stored as {}, which cannot be read", t.dtype)),
-                None => Error::weight(name, format!("is not in {}", self.files().collect::<Vec<_>>().join(", "))),
-            });
-        };
+        let info = self.require(name)?;
         let buffer = read_all(self.sources[info.source].as_ref(), info.offset, info.bytes).await?;
         let alignment = element_alignment(info.dtype);
         if !(buffer.bytes().as_ptr() as usize).is_multiple_of(alignment) {
@@ -230,12 +233,13 @@ fn order_splits(files: &mut Files<'_>) -> Result<()> {
     }
     files.sort_by_key(|(_, header)| number(header, "split.no"));
     let tensors: usize = files.iter().map(|(_, h)| h.tensors.len() + h.unsupported.len()).sum();
-    match number(&files[0].1, "split.tensors.count") {
-        Some(n) if n != tensors as u64 => {
-            Err(Error::format(names, format!("hold {tensors} tensors together; split.tensors.count is {n}")))
-        }
-        _ => Ok(()),
+    if let Some(n) = number(&files[0].1, "split.tensors.count")
+        && n != tensors as u64
+    {
+        return Err(Error::format(names, format!("hold {tensors} tensors together; split.tensors.count is {n}")));
     }
+    files[0].1.metadata.0.retain(|key, _| !key.starts_with("split."));
+    Ok(())
 }
 
 /// Checks the given safetensors files against the index, or against the number of files that their names tell.

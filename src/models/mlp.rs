@@ -1,12 +1,7 @@
 //! The feed-forward half of a block.
 
 use super::{config::DecoderConfig, decoder::Loader, names::Part};
-use crate::{
-    error::Result,
-    nn::Linear,
-    op::Gate,
-    tensor::Tensor,
-};
+use crate::{error::Result, nn::Linear, op::Gate, tensor::Tensor};
 
 pub(super) struct Mlp {
     input: Input,

@@ -68,9 +68,7 @@ impl Weights {
     /// The weight in its own dtype. [`Error::Weight`] if it is missing or of another shape.
     pub async fn get(&self, name: &str, shape: impl Into<Shape>) -> Result<Tensor> {
         let (name, wanted) = (self.full(name), shape.into());
-        let Some((found, dtype)) = self.meta(&name) else {
-            return Err(Error::weight(name, "missing"));
-        };
+        let (found, dtype) = self.require(&name)?;
         if *found != wanted {
             return Err(Error::weight(name, format!("has shape {found}; the configuration asks for {wanted}")));
         }
@@ -93,6 +91,13 @@ impl Weights {
     }
     fn full(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
+    }
+    /// Shape and dtype, or an error that says why there is none.
+    fn require(&self, full: &str) -> Result<(&Shape, DType)> {
+        match &self.source {
+            Source::Checkpoint(checkpoint) => checkpoint.require(full).map(|info| (&info.shape, info.dtype)),
+            Source::Tensors(_) => self.meta(full).ok_or_else(|| Error::weight(full, "missing")),
+        }
     }
     fn meta(&self, full: &str) -> Option<(&Shape, DType)> {
         match &self.source {

@@ -365,6 +365,9 @@ impl<'a> Cursor<'a> {
     }
     /// A string of at most `longest` bytes.
     async fn string(&mut self, longest: u64) -> Result<String> {
+        if let Some(text) = self.string_here(longest) {
+            return Ok(text);
+        }
         let len = self.u64().await?;
         if len > longest.min(self.remaining()) {
             let left = self.remaining();
@@ -377,6 +380,15 @@ impl<'a> Cursor<'a> {
                 Err(self.error(format!("a string of {len} bytes is not UTF-8: {e}")))
             }
         }
+    }
+    /// A proper string that is wholly in the window: most of a vocabulary's 260,000 are, and need no waiting.
+    fn string_here(&mut self, longest: u64) -> Option<String> {
+        let (len, rest) = self.window[self.at..].split_first_chunk::<8>()?;
+        let len = u64::from_le_bytes(*len);
+        let len = usize::try_from(len).ok().filter(|_| len <= longest)?;
+        let text = std::str::from_utf8(rest.get(..len)?).ok()?.to_owned();
+        self.at += 8 + len;
+        Some(text)
     }
     /// A key or name.
     async fn name(&mut self, what: &str) -> Result<String> {
