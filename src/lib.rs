@@ -1,6 +1,8 @@
 //! Votive runs neural networks where the user is: in the browser (WebAssembly, WebGPU) and natively, from one source.
 
 pub mod backend;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod device;
 pub mod dtype;
 pub mod error;

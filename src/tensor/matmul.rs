@@ -17,8 +17,8 @@ impl Tensor {
         match (self.rank(), other.rank()) {
             (0, _) | (_, 0) => fail("a scalar is no matrix"),
             (1, 1) if self.dims() != other.dims() => fail("lengths differ"),
-            (1, _) => self.unsqueeze(0)?.matmul(other)?.squeeze(-2),
             (_, 1) => self.matmul(&other.unsqueeze(1)?)?.squeeze(-1),
+            (1, _) => self.unsqueeze(0)?.matmul(other)?.squeeze(-2),
             (2, 2) => Self::apply(Op::Matmul, &[self, other]),
             (ra, rb) => {
                 let ((ab, am), (bb, bm)) = (self.dims().split_at(ra - 2), other.dims().split_at(rb - 2));

@@ -154,12 +154,12 @@ case("topk", lambda t: t.topk(2, 0)[0], [x([9, 4])], FLOATS, {"k": 2, "dim": 0},
 case("topk", lambda t: t.topk(50, 0)[0], [x([30000])], ["f32"], {"k": 50, "dim": 0}, name="topk_large")
 
 # ---- views, joins, indexing
-case("permute", lambda t: t.permute(2, 0, 1), [x(SHAPE)], FLOATS + INTS, {"order": [2, 0, 1]})
-case("narrow", lambda t: t.narrow(1, 1, 2), [x(SHAPE)], FLOATS + INTS, {"dim": 1, "start": 1, "len": 2})
-case("reshape", lambda t: t.reshape(6, 10), [x(SHAPE)], ["f32", "u8"], {"shape": [6, 10]})
+case("permute", lambda t: t.permute(2, 0, 1), [x(SHAPE, 0, 50)], FLOATS + INTS, {"order": [2, 0, 1]})
+case("narrow", lambda t: t.narrow(1, 1, 2), [x(SHAPE, 0, 50)], FLOATS + INTS, {"dim": 1, "start": 1, "len": 2})
+case("reshape", lambda t: t.reshape(6, 10), [x(SHAPE, 0, 50)], ["f32", "u8"], {"shape": [6, 10]})
 case("transpose_reshape", lambda t: t.transpose(0, 2).reshape(4, 15), [x(SHAPE)], ["f32", "f64"], {"shape": [4, 15]})
 case("repeat_interleave", lambda t: t.repeat_interleave(3, 1), [x([2, 3, 4])], ["f32", "f16"], {"repeats": 3, "dim": 1})
-case("write_slice", lambda t, s: torch.cat([t[:, :1], s, t[:, 3:]], 1), [x(SHAPE), x([3, 2, 5])], FLOATS + INTS, {"dim": 1, "start": 1})
+case("write_slice", lambda t, s: torch.cat([t[:, :1], s, t[:, 3:]], 1), [x(SHAPE, 0, 50), x([3, 2, 5], 0, 50)], FLOATS + INTS, {"dim": 1, "start": 1})
 for dim, shapes in {0: [[2, 3, 2], [1, 3, 2]], 1: [[2, 3, 2], [2, 0, 2], [2, 4, 2]], -1: [[2, 3, 2], [2, 3, 5]]}.items():
     case("cat", lambda *t: torch.cat(t, dim), [x(s, 0, 50) for s in shapes], FLOATS + INTS, {"dim": dim}, name=f"cat_{dim}")
 for dim in (0, 1, -1):

@@ -1,0 +1,298 @@
+//! The conformance suite: operations × dtypes × layouts on a device, against results of PyTorch.
+//!
+//! The cases and their results are in `tests/golden/conformance.safetensors`, made by `tests/generators/conformance.py`.
+//! Each case runs with its inputs laid out row by row, transposed, and as slices of larger tensors; fused operations run
+//! as their decomposition too. Nothing here panics: a failure is an outcome, since a panic would end a browser's page.
+//! Natively `cargo test --lib conformance` runs it; in a browser a build with the feature `conformance` exports
+//! `run_conformance()`.
+
+mod calls;
+
+use crate::{
+    backend::cpu::Buffer,
+    device::Device,
+    dtype::DType,
+    error::{Error, Result},
+    format::{Checkpoint, source::MemorySource},
+    shape::Shape,
+    tensor::Tensor,
+};
+use serde::{Deserialize, Serialize};
+
+static GOLDEN: &[u8] = include_bytes!("../../tests/golden/conformance.safetensors");
+
+/// How one case went on one layout.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// `operation_variant/dtype layout`
+    pub name: String,
+    /// What was wrong, if anything.
+    pub error: Option<String>,
+}
+
+/// One entry of the golden file's list.
+#[derive(Debug, Deserialize)]
+struct Case {
+    name: String,
+    op: String,
+    dtype: String,
+    args: serde_json::Value,
+    inputs: Vec<Input>,
+    tolerance: Option<f64>,
+}
+
+/// An input, described.
+#[derive(Debug, Deserialize)]
+struct Input {
+    shape: Vec<usize>,
+    low: f64,
+    high: f64,
+    dtype: String,
+    expand: Option<Vec<usize>>,
+    seed: u32,
+}
+
+/// How inputs lie in memory.
+#[derive(Clone, Copy, Debug)]
+enum Arrangement {
+    Contiguous,
+    /// The last two dimensions the other way round in memory.
+    Transposed,
+    /// Inside a larger tensor, with other numbers around.
+    Sliced,
+}
+
+impl Arrangement {
+    const ALL: [Self; 3] = [Self::Contiguous, Self::Transposed, Self::Sliced];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Contiguous => "contiguous",
+            Self::Transposed => "transposed",
+            Self::Sliced => "sliced",
+        }
+    }
+    /// The same elements arranged so; `None` where that changes nothing.
+    fn arrange(self, x: &Tensor) -> Result<Option<Tensor>> {
+        let rank = x.rank();
+        match self {
+            Self::Contiguous => Ok(Some(x.clone())),
+            Self::Transposed if rank >= 2 => x.transpose(-1, -2)?.contiguous()?.transpose(-1, -2).map(Some),
+            Self::Sliced if rank >= 1 => {
+                let mut larger = x.clone();
+                for dim in 0..rank as isize {
+                    let mut border = larger.dims().to_vec();
+                    border[dim as usize] = 1;
+                    let border = Tensor::full(77.0, border, x.dtype(), x.device())?;
+                    larger = Tensor::cat(&[&border, &larger, &border], dim)?;
+                }
+                let dims = (0..rank as isize).zip(x.dims());
+                dims.into_iter().try_fold(larger, |t, (dim, &size)| t.narrow(dim, 1, size)).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Element `i` is a hash of `(seed, i)` scaled to `low..high`, as `values` in the generator.
+fn input(spec: &Input, device: &Device) -> Result<Tensor> {
+    let dtype = DType::from_name(&spec.dtype)?;
+    let shape = Shape::from(&spec.shape[..]);
+    let mut bytes = Buffer::zeroed(shape.elements() * 8)?;
+    for (i, value) in bytes.as_slice_mut::<f64>()?.iter_mut().enumerate() {
+        let mut x = (i as u32).wrapping_add(spec.seed.wrapping_mul(0x9E37_79B9));
+        for (shift, factor) in [(16, 0x85EB_CA6B_u32), (13, 0xC2B2_AE35)] {
+            x = (x ^ (x >> shift)).wrapping_mul(factor);
+        }
+        x ^= x >> 16;
+        let v = spec.low + (spec.high - spec.low) * (f64::from(x >> 8) / f64::from(1 << 24));
+        *value = if dtype.is_int() { v.floor() } else { v };
+    }
+    let mut x = Tensor::from_buffer(bytes, DType::F64, shape, device)?;
+    if matches!(dtype, DType::F16 | DType::BF16) {
+        // As the generator does: rounded to f32 first.
+        x = x.to_dtype(DType::F32)?;
+    }
+    let x = x.to_dtype(dtype)?;
+    match &spec.expand {
+        Some(shape) => x.broadcast_to(&shape[..]),
+        None => Ok(x),
+    }
+}
+
+/// Relative error allowed to results of a dtype.
+fn tolerance(dtype: DType) -> f64 {
+    match dtype {
+        // Sums of up to a few hundred rounded products, in another order than PyTorch's.
+        DType::F32 => 2e-5,
+        DType::F64 => 1e-12,
+        // Half a unit in the last place is 2^-12 and 2^-9; a decomposition rounds between its steps.
+        DType::F16 => 1.5e-3,
+        DType::BF16 => 1.2e-2,
+        _ => 0.0,
+    }
+}
+
+/// Compares a result with the golden one: relative to its elements, or to 1 where they are smaller.
+async fn compare(found: &Tensor, want: &Tensor, tolerance: f64) -> Result<()> {
+    let wrong = |message: String| Err(Error::argument("conformance", message));
+    if found.shape() != want.shape() {
+        return wrong(format!("shape {} instead of {}", found.shape(), want.shape()));
+    }
+    if found.dtype().is_int() != want.dtype().is_int() {
+        return wrong(format!("dtype {} instead of {}", found.dtype(), want.dtype()));
+    }
+    let (a, b) =
+        (found.to_dtype(DType::F64)?.to_vec::<f64>().await?, want.to_dtype(DType::F64)?.to_vec::<f64>().await?);
+    for (i, (a, b)) in a.iter().zip(&b).enumerate() {
+        let close = a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= tolerance * b.abs().max(1.0);
+        if !close {
+            return wrong(format!("element {i} is {a} instead of {b}"));
+        }
+    }
+    Ok(())
+}
+
+async fn run_case(case: &Case, want: &Tensor, arrangement: Arrangement, device: &Device) -> Result<Option<String>> {
+    let mut inputs = Vec::new();
+    for spec in &case.inputs {
+        let made = input(spec, device)?;
+        match arrangement.arrange(&made)? {
+            Some(arranged) => inputs.push(arranged),
+            None if case.inputs.len() > 1 => inputs.push(made),
+            None => return Ok(None),
+        }
+    }
+    let inputs: Vec<_> = inputs.iter().collect();
+    let dtype = DType::from_name(&case.dtype)?;
+    let results = calls::run(&case.op, &case.args, &inputs)?;
+    for (how, found) in [("", Some(&results.direct)), ("decomposed: ", results.decomposed.as_ref())] {
+        let Some(found) = found else { continue };
+        let tolerance = case.tolerance.unwrap_or(tolerance(if found.dtype().is_float() {
+            if dtype.is_float() { wider(dtype, found.dtype()) } else { found.dtype() }
+        } else {
+            found.dtype()
+        }));
+        compare(found, want, tolerance).await.map_err(|e| Error::argument("conformance", format!("{how}{e}")))?;
+    }
+    Ok(Some(format!("{} {}", case.name, arrangement.name())))
+}
+
+/// Of two float dtypes the one with the larger rounding error.
+fn wider(a: DType, b: DType) -> DType {
+    if tolerance(a) > tolerance(b) { a } else { b }
+}
+
+fn cases(golden: &Checkpoint) -> Result<Vec<Case>> {
+    let wrong = |message: String| Error::format("conformance.safetensors", message);
+    let list = golden.header_metadata().string("cases").ok_or_else(|| wrong("holds no list of cases".into()))?;
+    serde_json::from_str(list).map_err(|e| wrong(e.to_string()))
+}
+
+fn open() -> impl Future<Output = Result<Checkpoint>> {
+    let source = MemorySource::new("conformance.safetensors", GOLDEN.to_vec());
+    Checkpoint::open(vec![Box::new(source)])
+}
+
+/// Runs the whole suite on a device: an outcome for each case and layout.
+///
+/// # Errors
+/// When the golden file cannot be read; failing cases are outcomes.
+pub async fn run(device: &Device) -> Result<Vec<Outcome>> {
+    let golden = open().await?;
+    let cases = cases(&golden)?;
+    let mut outcomes = Vec::new();
+    for case in &cases {
+        let missing = || Error::format("conformance.safetensors", format!("no result of {}", case.name));
+        let info = golden.info(&case.name).ok_or_else(missing)?;
+        let want = Tensor::from_buffer(golden.read(&case.name).await?, info.dtype, &info.shape, &Device::cpu())?;
+        for arrangement in Arrangement::ALL {
+            match run_case(case, &want, arrangement, device).await {
+                Ok(None) => {}
+                Ok(Some(name)) => outcomes.push(Outcome { name, error: None }),
+                Err(error) => {
+                    let name = format!("{} {}", case.name, arrangement.name());
+                    outcomes.push(Outcome { name, error: Some(error.to_string()) });
+                }
+            }
+        }
+    }
+    for dtype in DType::ALL.into_iter().filter(|d| d.is_quantized()) {
+        let error = blocks(dtype, device).await.err().map(|e| e.to_string());
+        outcomes.push(Outcome { name: format!("linear_blocks/{dtype}"), error });
+    }
+    Ok(outcomes)
+}
+
+/// Products with and look-ups in a block format, against the same weights dequantized.
+async fn blocks(dtype: DType, device: &Device) -> Result<()> {
+    let spec = |shape: &[usize], seed| Input {
+        shape: shape.to_vec(),
+        low: -1.0,
+        high: 1.0,
+        dtype: "f32".into(),
+        expand: None,
+        seed,
+    };
+    let weight = input(&spec(&[24, 512], 1), device)?.to_dtype(dtype)?;
+    let plain = weight.to_dtype(DType::F32)?;
+    for rows in [1, 3, 40] {
+        let x = input(&spec(&[rows, 512], 2), device)?;
+        // Activations are rounded to 1/127 of the largest of their block, each by at most half of that; over 512 products
+        // the errors add up as a random walk: 0.33 · 0.0023 · √512 is 0.017, of which 6 standard deviations are allowed.
+        compare_absolute(&x.linear(&weight, None)?, &x.linear(&plain, None)?, 0.1).await?;
+    }
+    let ids = Tensor::new([3u32, 0, 23], device)?;
+    compare(&ids.embedding(&weight, DType::F32)?, &plain.index_select(0, &ids)?, 0.0).await
+}
+
+async fn compare_absolute(found: &Tensor, want: &Tensor, limit: f64) -> Result<()> {
+    let difference = found.sub(want)?.abs()?.max(..)?.to_scalar::<f32>().await?;
+    if f64::from(difference) <= limit {
+        return Ok(());
+    }
+    Err(Error::argument("conformance", format!("results differ by {difference}, more than {limit}")))
+}
+
+/// Runs the suite on the CPU of the browser: `{"total": n, "failed": [{"name", "error"}, …]}` as JSON.
+#[cfg(all(target_arch = "wasm32", feature = "conformance"))]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub async fn run_conformance() -> String {
+    match run(&Device::cpu()).await {
+        Ok(outcomes) => {
+            let failed: Vec<_> = outcomes.iter().filter(|o| o.error.is_some()).collect();
+            serde_json::json!({ "total": outcomes.len(), "failed": failed }).to_string()
+        }
+        Err(error) => {
+            serde_json::json!({ "total": 0, "failed": [{ "name": "suite", "error": error.to_string() }] }).to_string()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_cpu_conforms() {
+        let outcomes = pollster::block_on(run(&Device::cpu())).unwrap();
+        let failed: Vec<_> =
+            outcomes.iter().filter_map(|o| o.error.as_ref().map(|e| format!("{}: {e}", o.name))).collect();
+        assert!(failed.is_empty(), "{} of {} failed:\n{}", failed.len(), outcomes.len(), failed.join("\n"));
+        // As many as the generator's list gives, in case a change makes cases vanish.
+        assert!(outcomes.len() > 2000, "only {} outcomes", outcomes.len());
+    }
+
+    #[test]
+    fn every_operation_has_a_case() {
+        let cases = cases(&pollster::block_on(open()).unwrap()).unwrap();
+        let covered: BTreeSet<_> = cases.iter().map(|c| c.op.as_str()).collect();
+        let operations = "neg abs sign exp log sqrt rsqrt recip sqr sin cos tanh erf floor ceil round sigmoid relu silu \
+            gelu gelu_tanh add sub mul div pow minimum maximum eq ne lt le gt ge affine clamp to_dtype where_cond sum mean \
+            max min prod argmax argmin cumsum argsort topk cat gather index_select scatter_add matmul linear embedding \
+            softmax log_softmax rms_norm layer_norm rope attention gated write_slice";
+        let missing: Vec<_> = operations.split_whitespace().filter(|op| !covered.contains(op)).collect();
+        assert!(missing.is_empty(), "no case for {missing:?}");
+    }
+}
