@@ -45,10 +45,11 @@ impl DetokenizeStream {
         }
         let before = self.held.len();
         tokenizer.piece(self.previous, id, &mut self.held)?;
-        if !self.started && tokenizer.strips_leading_space() && self.held.get(before) == Some(&b' ') {
+        let stripped = !self.started && tokenizer.strips_leading_space() && self.held.get(before) == Some(&b' ');
+        if stripped {
             self.held.remove(before);
         }
-        self.started = true;
+        self.started |= self.held.len() > before || stripped;
         self.previous = Some(id);
         Ok(self.release())
     }

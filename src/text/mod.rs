@@ -11,8 +11,12 @@ mod sampling;
 mod spm;
 mod stop;
 mod template;
+mod template_functions;
 mod tokenizer;
 mod vocab;
+
+#[cfg(test)]
+mod tests;
 
 pub use detokenize::DetokenizeStream;
 pub use rng::Rng;

@@ -24,15 +24,16 @@ impl StopMatcher {
         Self { stops: stops.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
-    /// Adds a piece of text. The earliest stop string that is complete ends the text.
+    /// Adds a piece of text. The stop string that is complete first ends the text, so that the outcome does not
+    /// depend on how the text was cut into pieces.
     pub fn push(&mut self, text: &str) -> StopStep {
         if self.stopped.is_some() {
             return StopStep { text: String::new(), stop: self.stopped };
         }
         self.held.push_str(text);
         let found = self.stops.iter().enumerate().filter(|(_, s)| !s.is_empty());
-        let found = found.filter_map(|(i, s)| Some((self.held.find(s.as_str())?, i))).min();
-        if let Some((at, index)) = found {
+        let found = found.filter_map(|(i, s)| self.held.find(s.as_str()).map(|at| (at + s.len(), at, i))).min();
+        if let Some((_, at, index)) = found {
             self.stopped = Some(index);
             self.held.truncate(at);
             return StopStep { text: std::mem::take(&mut self.held), stop: self.stopped };
