@@ -92,13 +92,10 @@ impl Tokenizer {
         let kind = metadata.string("tokenizer.ggml.model").ok_or_else(|| {
             Error::format("GGUF metadata", "tokenizer.ggml.model is missing: the file carries no tokenizer")
         })?;
-        let (build, add_bos): (Box<dyn Fn(&Vocab) -> Result<Model>>, bool) = match kind {
-            "gpt2" => {
-                let preset = pretokenizer::preset(metadata.string("tokenizer.ggml.pre").unwrap_or("default"))?;
-                let add_bos = preset.add_bos;
-                (Box::new(move |vocab| Ok(Model::Bpe(Bpe::from_gguf(metadata, vocab, &preset)?))), add_bos)
-            }
-            "llama" => (Box::new(|vocab| Ok(Model::Spm(Spm::from_gguf(metadata, vocab)?))), true),
+        // The BPE kind has a preset, the SentencePiece kind has none.
+        let preset = match kind {
+            "gpt2" => Some(pretokenizer::preset(metadata.string("tokenizer.ggml.pre").unwrap_or("default"))?),
+            "llama" => None,
             other => {
                 return Err(Error::Unsupported(format!(
                     "tokenizer kind {other:?} of this GGUF file (gpt2 and llama are known); \
@@ -118,7 +115,11 @@ impl Tokenizer {
             .collect::<Vec<_>>()
             .into_iter()
             .for_each(|t| vocab.set_control(t));
-        let model = build(&vocab)?;
+        let model = match &preset {
+            Some(preset) => Model::Bpe(Bpe::from_gguf(metadata, &vocab, preset)?),
+            None => Model::Spm(Spm::from_gguf(metadata, &vocab)?),
+        };
+        let add_bos = preset.is_none_or(|p| p.add_bos);
         let architecture = metadata.string("general.architecture").unwrap_or_default();
         let gguf = Gguf {
             strip_after_special: kind == "llama" && architecture == "phi3",

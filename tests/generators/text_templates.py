@@ -273,7 +273,8 @@ def real(root):
     for name, template in cases:
         pieces = re.findall(r'"(?:[^"\\]|\\.)*"', template)
         found[ast.literal_eval(name)] = "".join(ast.literal_eval(p.replace("\n", "\\n")) for p in pieces)
-    return found
+    # `|safe` makes Python escape what is added to it as HTML, an accident that nobody wants in a prompt
+    return {name: template for name, template in found.items() if "|safe" not in template}
 
 
 templates = real(pathlib.Path(sys.argv[3])) if len(sys.argv) > 3 else TEMPLATES
