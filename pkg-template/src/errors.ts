@@ -158,6 +158,7 @@ const ENGINE_KINDS: Record<string, ErrorCode> = {
   http: 'network',
   io: 'network',
   'out-of-memory': 'out-of-memory',
+  panic: 'crashed',
   shape: 'input',
   text: 'input',
   unsupported: 'unsupported',

@@ -1,0 +1,69 @@
+// What the tests share: the site, the browser, and a page on which the package is at hand.
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { chromium } from 'playwright-core';
+import { MODEL_FILE, MODEL_PATH, MODELS, ROOT, serve } from './server.js';
+
+const EXECUTABLES = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'];
+const FLAGS = ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+/** A page with the package in `votive` and helpers in `t`. */
+const BENCH = `<!doctype html><meta charset="utf-8"><title>bench</title><script type="module">
+  import * as votive from '/votive/index.js';
+  globalThis.votive = votive;
+  globalThis.t = {
+    /** What a promise rejects with, as data. */
+    failure: (promise) => promise.then(() => undefined, (e) => ({ name: e.name, code: e.code, message: e.message, isVotive: e instanceof votive.VotiveError, isError: e instanceof Error })),
+    ask: (text) => [{ role: 'user', content: text }],
+  };
+  document.title = 'ready';
+</script>`;
+
+/** Fails with what to do about it when something that the tests need is not there. */
+function requireFiles() {
+  for (const [file, command] of [
+    [MODEL_PATH, 'cargo xtask fetch --tests'],
+    [path.join(ROOT, 'pkg-template/dist/votive_wasm_bg.wasm'), 'cargo xtask build'],
+  ]) {
+    if (!fs.existsSync(file)) throw new Error(`${file} is missing: run \`${command}\``);
+  }
+}
+
+export function executable() {
+  const found = EXECUTABLES.find((file) => file && fs.existsSync(file));
+  if (!found) throw new Error('no Chromium was found: set CHROMIUM to its path');
+  return found;
+}
+
+/** Starts the site and the browser. */
+export async function setUp() {
+  requireFiles();
+  const models = [{ id: 'smollm2', name: 'SmolLM2 135M Instruct', url: `/models/smollm2-135m-instruct/${MODEL_FILE}`, bytes: fs.statSync(MODEL_PATH).size, licence: 'Apache-2.0' }];
+  const site = await serve(
+    { '/votive/': path.join(ROOT, 'pkg-template/dist'), '/models/': MODELS, '/': path.join(ROOT, 'www') },
+    { '/bench.html': BENCH, '/models/models.json': JSON.stringify(models) },
+  );
+  const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'votive-test-'));
+  const browser = await chromium.launchPersistentContext(profile, { executablePath: executable(), headless: true, args: FLAGS });
+  const model = `${site.base}/models/smollm2-135m-instruct/${MODEL_FILE}`;
+  return {
+    site,
+    browser,
+    /** The model's address. */
+    model,
+    /** A page on which the package is at hand. */
+    async bench(base = site.base) {
+      const page = await browser.newPage();
+      page.on('pageerror', (error) => console.error('page error:', error.message));
+      await page.goto(`${base}/bench.html`);
+      await page.waitForFunction(() => document.title === 'ready');
+      return page;
+    },
+    async close() {
+      await browser.close();
+      site.close();
+      fs.rmSync(profile, { recursive: true, force: true });
+    },
+  };
+}
