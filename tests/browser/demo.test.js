@@ -70,7 +70,7 @@ describe('the chat page', { concurrency: 1 }, () => {
   });
 
   test('answers by keyboard alone, and tells how fast', async () => {
-    await set({ temperature: 0, repetitionPenalty: 1, maxTokens: 40 });
+    await set({ system: 'Be brief.', temperature: 0, repetitionPenalty: 1, maxTokens: 40 });
     await page.locator('#prompt').focus();
     await page.keyboard.type('What is the capital of France?');
     await page.keyboard.press('Enter');

@@ -15,7 +15,8 @@ const BENCH = `<!doctype html><meta charset="utf-8"><title>bench</title><script 
   globalThis.t = {
     /** What a promise rejects with, as data. */
     failure: (promise) => promise.then(() => undefined, (e) => ({ name: e.name, code: e.code, message: e.message, isVotive: e instanceof votive.VotiveError, isError: e instanceof Error })),
-    ask: (text) => [{ role: 'user', content: text }],
+    // With a system prompt, since the one that SmolLM2's template brings along makes it talk French about France.
+    ask: (text) => [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: text }],
   };
   document.title = 'ready';
 </script>`;

@@ -19,7 +19,7 @@ describe('in Node', { concurrency: 1 }, async () => {
     for (const source of [MODEL_PATH, pathToFileURL(MODEL_PATH)]) {
       const model = await TextModel.load(source);
       const parts = [];
-      for await (const text of model.chat([{ role: 'user', content: 'What is the capital of France?' }], { temperature: 0 })) parts.push(text);
+      for await (const text of model.chat([{ role: 'system', content: 'Be brief.' }, { role: 'user', content: 'What is the capital of France?' }], { temperature: 0 })) parts.push(text);
       assert.equal(parts.join(''), 'The capital of France is Paris.');
       model.dispose();
       await assert.rejects(model.generate('x').text(), { code: 'disposed' });

@@ -49,13 +49,13 @@ describe('a loaded model', { concurrency: 1 }, () => {
   });
 
   test('streams the answer of the reference, token by token', async () => {
-    const { parts, result } = await page.evaluate(async () => {
-      const stream = t.model.chat(t.ask('What is the capital of France?'), { temperature: 0, maxTokens: 20 });
+    const reference = golden('reference_Q4_1.json');
+    const { parts, result } = await page.evaluate(async (prompt) => {
+      const stream = t.model.generate(prompt, { temperature: 0, maxTokens: 20 });
       const parts = [];
       for await (const text of stream) parts.push(text);
       return { parts, result: await stream.result };
-    });
-    const reference = golden('reference_Q4_1.json');
+    }, reference.prompt);
     assert.ok(parts.length >= 5, `${parts.length} parts`);
     assert.equal(parts.join(''), result.text);
     assert.equal(result.text, 'The capital of France is Paris.');

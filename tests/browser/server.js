@@ -1,4 +1,5 @@
 // The site that the tests visit: the package as built, the demo pages, models, a hub, and a server that can misbehave.
+import events from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
@@ -56,6 +57,8 @@ export async function serve(mounts, documents = {}) {
     if (isPart) headers['Content-Range'] = `bytes ${start}-${end}/${stat.size}`;
     response.writeHead(isPart ? 206 : 200, headers);
     if (request.method === 'HEAD') return void response.end();
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
     for await (const chunk of fs.createReadStream(file, { start, end, highWaterMark: 1 << 20 })) {
       if (response.destroyed) return;
       if (isModel && faults.cutAt !== undefined && entry.bytes + chunk.length > faults.cutAt) {
@@ -65,7 +68,7 @@ export async function serve(mounts, documents = {}) {
         response.write(rest, () => setTimeout(() => request.socket.destroy(), 50));
         return;
       }
-      if (!response.write(chunk)) await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
+      if (!response.write(chunk) && !response.destroyed) await events.once(response, 'drain', { signal: gone.signal }).catch(() => undefined);
       entry.bytes += chunk.length;
       if (isModel && faults.bytesPerSecond) await new Promise((resolve) => setTimeout(resolve, (1000 * chunk.length) / faults.bytesPerSecond));
     }

@@ -108,6 +108,8 @@ class OpfsFile implements StoredFile {
   readonly #key: string;
   /** Open for writing, or complete and open for reading by anyone. */
   #bytes: SyncHandle | Blob;
+  /** While it goes from the one to the other. */
+  #reopened: Promise<void> | undefined;
 
   constructor(folder: DirectoryHandle, key: string, entry: StoredEntry | undefined, bytes: SyncHandle | Blob) {
     this.#folder = folder;
@@ -133,12 +135,18 @@ class OpfsFile implements StoredFile {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
+    await this.#reopened;
     if (this.#bytes instanceof Blob) return new Uint8Array(await this.#bytes.slice(offset, offset + length).arrayBuffer());
     const buffer = new Uint8Array(length);
     return buffer.subarray(0, this.#bytes.read(buffer, { at: offset }));
   }
 
-  async finish(entry: StoredEntry): Promise<void> {
+  finish(entry: StoredEntry): Promise<void> {
+    this.#reopened = this.#reopen(entry);
+    return this.#reopened;
+  }
+
+  async #reopen(entry: StoredEntry): Promise<void> {
     this.#closeWriter();
     await this.#writeEntry(entry);
     this.#bytes = await (await this.#folder.getFileHandle(`${this.#key}.bin`)).getFile();
