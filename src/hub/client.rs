@@ -88,12 +88,13 @@ impl Hub {
             let url = format!("{}/{}/resolve/{}/{}", self.endpoint, spec.id, listing.sha, escape(&name, true));
             let file = match listing.siblings.iter().find(|f| f.rfilename == name).and_then(Sibling::contents) {
                 Some((etag, size)) => File { name, url, etag, size, path: path.clone() },
-                None => agent.describe(name, url, path.clone())?,
+                None => agent.describe(name, url, path.clone()).map_err(|e| self.explain(e, spec))?,
             };
             files.push(file);
             paths.push(path);
         }
-        agent.download_all(&repo, &files, progress)?;
+        // Of a gated model anyone may see the list; it is the files that are refused.
+        agent.download_all(&repo, &files, progress).map_err(|e| self.explain(e, spec))?;
         repo.set_commit(&spec.revision, &listing.sha)?;
         Ok(paths)
     }
@@ -137,7 +138,9 @@ impl Hub {
             }
             Some(401) => format!("{id} does not exist, or your token is not valid ({message})"),
             Some(403) => format!("your token does not give access to {id} ({message})"),
-            Some(404) => format!("there is no model {id} with revision {:?} ({message})", spec.revision),
+            Some(404) if !message.contains("EntryNotFound") => {
+                format!("there is no model {id} with revision {:?} ({message})", spec.revision)
+            }
             _ => message,
         };
         Error::Http { url, status, message }

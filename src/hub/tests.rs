@@ -24,6 +24,8 @@ struct Mischief {
     busy: usize,
     /// Answer everything so: status and headers.
     refuse: Option<(u16, &'static str)>,
+    /// Refuse the files only, not the list of them.
+    list_is_open: bool,
     /// Give files these contents instead.
     contents: Option<Vec<u8>>,
     /// Redirect files to this address instead of to this server.
@@ -104,7 +106,8 @@ fn answer(state: &mut State, first: &str, headers: &[String]) -> Vec<u8> {
     let range = value("range");
     let token = value("authorization").map_or("", |_| "with token ");
     state.log.push(format!("{method} {path} {token}{}", range.clone().unwrap_or_default()));
-    if let Some((status, headers)) = state.mischief.refuse {
+    let open = state.mischief.list_is_open && path.starts_with("/api/");
+    if let Some((status, headers)) = state.mischief.refuse.filter(|_| !open) {
         return reply(status, headers, b"");
     }
     if state.mischief.busy > 0 {
@@ -278,6 +281,11 @@ fn refusals_say_what_to_do() {
     let (server, _folder, mut hub) = setup();
     let gated = "X-Error-Code: GatedRepo\r\nX-Error-Message: Access to model owner/name is restricted\r\n";
     let unknown = "X-Error-Code: RepoNotFound\r\n";
+    for list_is_open in [true, false] {
+        server.misbehave(Mischief { refuse: Some((403, gated)), list_is_open, ..Mischief::default() });
+        let error = get(&hub, "owner/name").unwrap_err();
+        assert!(error.to_string().contains("owner/name is gated: accept its conditions at http"), "{error}");
+    }
     for (token, status, headers, expected) in [
         (None, 401, gated, "then set HF_TOKEN"),
         (Some("t"), 403, gated, "accept its conditions"),
