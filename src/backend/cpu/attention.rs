@@ -2,16 +2,20 @@
 //! pass (Milakov & Gimelshein 2018; Dao et al. 2022).
 
 use super::{
-    Buffer, Floats,
+    Buffer, Floats, math,
+    norm::largest,
     num::Wide,
-    output, pool, strided_floats,
+    output, pool,
+    reduce::Accumulate,
+    simd::{Isa, Kernel, Simd},
+    strided_floats,
     walk::{Shared, load},
 };
 use crate::{
     backend::{Meta, View},
     error::Result,
     layout::Layout,
-    op::{Unary, visible},
+    op::visible,
 };
 
 /// Query rows of one tile, all attending to one key head.
@@ -37,10 +41,21 @@ struct Heads<'a> {
 }
 
 impl Heads<'_> {
-    fn row(&self, batch: usize, head: usize, at: usize) -> &[f32] {
+    /// The element that begins a row.
+    fn at(&self, batch: usize, head: usize, row: usize) -> usize {
         let s = self.layout.strides();
-        let from = self.layout.start() + batch * s[0] + head * s[1] + at * s[2];
+        self.layout.start() + batch * s[0] + head * s[1] + row * s[2]
+    }
+    fn row(&self, batch: usize, head: usize, row: usize) -> &[f32] {
+        let from = self.at(batch, head, row);
         &self.data[from..from + self.layout.dims()[3]]
+    }
+    /// All rows of a head: the elements from its first, and the step from row to row. Checked to reach the end of the
+    /// last row, so that kernels need not check.
+    fn head(&self, batch: usize, head: usize) -> (&[f32], usize) {
+        let (dims, step) = (self.layout.dims(), self.layout.strides()[2]);
+        let from = self.at(batch, head, 0);
+        (&self.data[from..from + (dims[2] - 1) * step + dims[3]], step)
     }
 }
 
@@ -58,7 +73,7 @@ pub(super) fn attention(options: Options, inputs: &[View<'_>], out: &Meta) -> Re
     let mask_layout =
         mask.as_ref().map(|m| Layout::contiguous(m.shape()).broadcast_to(&[b, h, t, s].into())).transpose()?;
     let mask = mask.as_ref().zip(mask_layout.as_ref());
-    let group = h / g;
+    let (group, isa) = (h / g, Isa::best());
     let tiles = (group * t).div_ceil(ROWS);
     let shared = Shared::new(result.as_slice_mut::<f32>()?);
     let work = |task: usize| {
@@ -66,11 +81,13 @@ pub(super) fn attention(options: Options, inputs: &[View<'_>], out: &Meta) -> Re
         let first = tile * ROWS;
         let tile =
             Tile { q: &q, k: &k, v: &v, mask, options, batch, head, group, first, rows: ROWS.min(group * t - first) };
-        tile.run(|query_head, at, row| {
+        let write = |query_head: usize, at: usize, row: &[f32]| {
             let from = ((batch * h + query_head) * t + at) * e;
             // SAFETY: each (batch, head, position) belongs to one row of one tile.
             unsafe { shared.part(from..from + e) }.copy_from_slice(row);
-        });
+        };
+        // SAFETY: the machine has its best instruction set; the tile checks its slices.
+        unsafe { isa.run(Attend { tile, write }) };
     };
     if b * h * t * s * (d + e) < PARALLEL {
         (0..b * g * tiles).for_each(work);
@@ -103,7 +120,8 @@ impl Tile<'_> {
     }
 
     /// Gives `(query head, position, result)` of each row to `write`.
-    fn run(&self, mut write: impl FnMut(usize, usize, &[f32])) {
+    #[inline(always)]
+    fn run<S: Simd>(&self, mut write: impl FnMut(usize, usize, &[f32])) {
         let (t, s) = (self.q.layout.dims()[2], self.k.layout.dims()[2]);
         let (d, e) = (self.q.layout.dims()[3], self.v.layout.dims()[3]);
         let Options { scale, causal, window, .. } = self.options;
@@ -114,31 +132,33 @@ impl Tile<'_> {
             query.iter_mut().zip(self.q.row(self.batch, head, at)).for_each(|(o, v)| *o = v * scale);
         }
         let seen = |row: usize| visible(self.place(row).1, t, s, causal, window);
+        let (k, v) = (self.k.head(self.batch, self.head), self.v.head(self.batch, self.head));
         let mut scores = [0.0; ROWS * KEYS];
         let (mut tops, mut sums) = ([f32::NEG_INFINITY; ROWS], [0.0f32; ROWS]);
         let (begin, end) = (seen(0).0, seen(self.rows - 1).1);
         for block in (begin..end).step_by(KEYS) {
             let keys = KEYS.min(end - block);
-            self.score(&queries, block, keys, &mut scores);
+            // SAFETY: `S` is there, since this is a kernel's body; `head` has checked that rows below `s` are inside.
+            unsafe { score_block::<S>(&queries, d, (&k.0[block * k.1..], k.1), keys, &mut scores) };
             for row in 0..self.rows {
                 let scores = &mut scores[row * KEYS..row * KEYS + keys];
                 self.mask(row, block, seen(row), scores);
-                let total = &mut totals[row * e..(row + 1) * e];
-                let top = scores.iter().fold(tops[row], |a, &v| a.larger(v));
+                let top = largest(scores).larger(tops[row]);
                 if top == f32::NEG_INFINITY {
+                    scores.fill(0.0);
                     continue;
                 }
                 if top != tops[row] {
-                    let shrink = (tops[row] - top).exp();
-                    total.iter_mut().for_each(|v| *v *= shrink);
+                    let shrink = math::single::exp(tops[row] - top);
+                    totals[row * e..(row + 1) * e].iter_mut().for_each(|v| *v *= shrink);
                     sums[row] *= shrink;
                     tops[row] = top;
                 }
-                scores.iter_mut().for_each(|v| *v -= top);
-                f32::unary(Unary::Exp, scores);
-                sums[row] += scores.iter().sum::<f32>();
-                self.add_values(block, scores, total);
+                scores.iter_mut().for_each(|v| *v = math::single::exp(*v - top));
+                sums[row] += f32::sum(scores) as f32;
             }
+            // SAFETY: as above.
+            unsafe { add_block::<S>(&scores, keys, (&v.0[block * v.1..], v.1), e, &mut totals) };
         }
         for (row, total) in totals.chunks_exact_mut(e).enumerate() {
             if sums[row] != 0.0 {
@@ -150,30 +170,10 @@ impl Tile<'_> {
         }
     }
 
-    /// Scores of all rows against `keys` keys from `block`.
-    fn score(&self, queries: &[f32], block: usize, keys: usize, scores: &mut [f32; ROWS * KEYS]) {
-        let d = self.q.layout.dims()[3];
-        for j in 0..keys {
-            let key = self.k.row(self.batch, self.head, block + j);
-            let mut row = 0;
-            while row + 4 <= self.rows {
-                let query = |i: usize| &queries[(row + i) * d..(row + i + 1) * d];
-                let products = dot4([query(0), query(1), query(2), query(3)], key);
-                (0..4).for_each(|i| scores[(row + i) * KEYS + j] = products[i]);
-                row += 4;
-            }
-            for row in row..self.rows {
-                scores[row * KEYS + j] = dot(&queries[row * d..(row + 1) * d], key);
-            }
-        }
-    }
-
     /// Caps the scores of a row, adds the mask, and hides the keys that the row does not see.
     fn mask(&self, row: usize, block: usize, (begin, end): (usize, usize), scores: &mut [f32]) {
         if let Some(cap) = self.options.softcap {
-            scores.iter_mut().for_each(|v| *v /= cap);
-            f32::unary(Unary::Tanh, scores);
-            scores.iter_mut().for_each(|v| *v *= cap);
+            scores.iter_mut().for_each(|v| *v = math::single::tanh(*v / cap) * cap);
         }
         if let Some((mask, layout)) = self.mask {
             let ((head, at), s) = (self.place(row), layout.strides());
@@ -188,56 +188,153 @@ impl Tile<'_> {
         let shown = end.saturating_sub(block).min(scores.len());
         scores[shown..].fill(f32::NEG_INFINITY);
     }
+}
 
-    /// Adds the values of the keys from `block`, weighted.
-    fn add_values(&self, block: usize, weights: &[f32], total: &mut [f32]) {
-        let value = |j: usize| self.v.row(self.batch, self.head, block + j);
-        let fours = weights.chunks_exact(4);
-        let rest = weights.len() - fours.remainder().len();
-        for (i, w) in fours.enumerate() {
-            let [a, b, c, d] = [0, 1, 2, 3].map(|n| value(4 * i + n));
-            for ((((o, a), b), c), d) in total.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-                *o += (a * w[0] + b * w[1]) + (c * w[2] + d * w[3]);
+/// A tile's work as a kernel for any instruction set.
+struct Attend<'a, F> {
+    tile: Tile<'a>,
+    write: F,
+}
+
+impl<F: FnMut(usize, usize, &[f32])> Kernel for Attend<'_, F> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        self.tile.run::<S>(self.write);
+    }
+}
+
+/// Rows `n` at a time, then what is left of them at once, so that loops over rows have constant length.
+macro_rules! by_rows {
+    ($rows:expr, $row:ident, $count:ident => $body:expr) => {
+        let mut $row = 0;
+        while $row + 4 <= $rows {
+            const $count: usize = 4;
+            $body;
+            $row += 4;
+        }
+        match $rows - $row {
+            3 => {
+                const $count: usize = 3;
+                $body
+            }
+            2 => {
+                const $count: usize = 2;
+                $body
+            }
+            1 => {
+                const $count: usize = 1;
+                $body
+            }
+            _ => {}
+        }
+    };
+}
+
+/// Scores of all query rows (of `d` elements) against `keys` keys (rows `step` apart).
+///
+/// # Safety
+/// `S` is there; every key is inside its slice.
+#[inline(always)]
+unsafe fn score_block<S: Simd>(
+    queries: &[f32],
+    d: usize,
+    (k, step): (&[f32], usize),
+    keys: usize,
+    scores: &mut [f32; ROWS * KEYS],
+) {
+    let rows = queries.len().checked_div(d).unwrap_or(0);
+    debug_assert!(rows <= ROWS && keys <= KEYS && (keys == 0 || (keys - 1) * step + d <= k.len()));
+    by_rows!(rows, row, R => {
+        let q = queries[row * d..].as_ptr();
+        let mut j = 0;
+        while j < keys {
+            // An odd last key is paired with itself.
+            let next = (j + 1).min(keys - 1);
+            // SAFETY: R rows of queries from `row` and both keys are inside their slices.
+            let products = unsafe { dots::<S, R>(q, d, [k.as_ptr().add(j * step), k.as_ptr().add(next * step)]) };
+            for (r, [a, b]) in products.into_iter().enumerate() {
+                scores[(row + r) * KEYS + j] = a;
+                scores[(row + r) * KEYS + next] = if next == j { a } else { b };
+            }
+            j += 2;
+        }
+    });
+}
+
+/// Dot products of `R` rows of `d` elements with two vectors.
+///
+/// # Safety
+/// `S` is there, and all pointers have the elements.
+#[inline(always)]
+unsafe fn dots<S: Simd, const R: usize>(q: *const f32, d: usize, keys: [*const f32; 2]) -> [[f32; 2]; R] {
+    // SAFETY: all reads are below `d` elements of a row.
+    unsafe {
+        let mut lanes = [[S::splat(0.0); 2]; R];
+        let whole = d / S::LANES * S::LANES;
+        let mut at = 0;
+        while at < whole {
+            let (a, b) = (S::load(keys[0].add(at)), S::load(keys[1].add(at)));
+            for (r, lanes) in lanes.iter_mut().enumerate() {
+                let q = S::load(q.add(r * d + at));
+                *lanes = [S::mul_add(q, a, lanes[0]), S::mul_add(q, b, lanes[1])];
+            }
+            at += S::LANES;
+        }
+        let mut sums = [[0.0; 2]; R];
+        for (r, (sums, lanes)) in sums.iter_mut().zip(lanes).enumerate() {
+            *sums = lanes.map(|l| S::sum(l));
+            for i in whole..d {
+                let q = *q.add(r * d + i);
+                sums[0] += q * *keys[0].add(i);
+                sums[1] += q * *keys[1].add(i);
             }
         }
-        for (j, &w) in weights.iter().enumerate().skip(rest) {
-            total.iter_mut().zip(value(j)).for_each(|(o, v)| *o += v * w);
+        sums
+    }
+}
+
+/// Adds `keys` values (rows `step` apart, of `e` elements), weighted by each row's scores, to that row's total.
+///
+/// # Safety
+/// `S` is there; every value is inside its slice.
+#[inline(always)]
+unsafe fn add_block<S: Simd>(
+    weights: &[f32; ROWS * KEYS],
+    keys: usize,
+    (v, step): (&[f32], usize),
+    e: usize,
+    totals: &mut [f32],
+) {
+    let rows = totals.len().checked_div(e).unwrap_or(0);
+    debug_assert!(rows <= ROWS && keys <= KEYS && (keys == 0 || (keys - 1) * step + e <= v.len()));
+    let wide = 2 * S::LANES;
+    by_rows!(rows, row, R => {
+        let totals = &mut totals[row * e..(row + R) * e];
+        let mut at = 0;
+        while at + wide <= e {
+            // SAFETY: two registers from `at` are below `e`, in each of the R totals and each of the values.
+            unsafe {
+                let mut lanes = [[S::splat(0.0); 2]; R];
+                for j in 0..keys {
+                    let value = v.as_ptr().add(j * step + at);
+                    let (a, b) = (S::load(value), S::load(value.add(S::LANES)));
+                    for (r, lanes) in lanes.iter_mut().enumerate() {
+                        let w = S::splat(weights[(row + r) * KEYS + j]);
+                        *lanes = [S::mul_add(a, w, lanes[0]), S::mul_add(b, w, lanes[1])];
+                    }
+                }
+                for (r, [a, b]) in lanes.into_iter().enumerate() {
+                    let total = totals.as_mut_ptr().add(r * e + at);
+                    S::store(total, S::add(S::load(total), a));
+                    S::store(total.add(S::LANES), S::add(S::load(total.add(S::LANES)), b));
+                }
+            }
+            at += wide;
         }
-    }
-}
-
-/// Lanes of a dot product: enough to hide the latency of additions.
-const LANES: usize = 8;
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    let (a_chunks, b_chunks) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest: f32 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in a_chunks.zip(b_chunks) {
-        (0..LANES).for_each(|i| lanes[i] += a[i] * b[i]);
-    }
-    rest + add_lanes(lanes)
-}
-
-fn add_lanes(l: [f32; LANES]) -> f32 {
-    ((l[0] + l[4]) + (l[1] + l[5])) + ((l[2] + l[6]) + (l[3] + l[7]))
-}
-
-/// Four products with one vector, which is so read once.
-fn dot4(a: [&[f32]; 4], b: &[f32]) -> [f32; 4] {
-    let mut lanes = [[0.0f32; LANES]; 4];
-    let whole = b.len() / LANES * LANES;
-    let a = a.map(|a| &a[..b.len()]);
-    for from in (0..whole).step_by(LANES) {
-        let b = &b[from..from + LANES];
-        for (lanes, a) in lanes.iter_mut().zip(a) {
-            let a = &a[from..from + LANES];
-            (0..LANES).for_each(|i| lanes[i] += a[i] * b[i]);
+        for r in 0..R {
+            for i in at..e {
+                totals[r * e + i] += (0..keys).map(|j| weights[(row + r) * KEYS + j] * v[j * step + i]).sum::<f32>();
+            }
         }
-    }
-    let mut sums = lanes.map(add_lanes);
-    for i in whole..b.len() {
-        (0..4).for_each(|row| sums[row] += a[row][i] * b[i]);
-    }
-    sums
+    });
 }

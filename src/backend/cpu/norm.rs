@@ -4,7 +4,7 @@ use super::{
     Buffer, floats,
     num::{Num, Wide},
     output,
-    reduce::{Accumulate, lines},
+    reduce::{Accumulate, extreme, lines},
     typed,
     walk::{for_chunks, load},
 };
@@ -54,14 +54,10 @@ fn each_line<T: Num<Wide = f32>>(
     Ok(result)
 }
 
-fn largest(x: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; 16];
-    let chunks = x.chunks_exact(16);
-    let rest = chunks.remainder().iter().fold(f32::NEG_INFINITY, |a, &v| a.larger(v));
-    for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(l, &v)| *l = l.larger(v));
-    }
-    lanes.into_iter().fold(rest, f32::larger)
+/// The largest element, NaN if there is one.
+#[inline]
+pub(super) fn largest(x: &[f32]) -> f32 {
+    extreme(x, f32::larger, f32::LOWEST)
 }
 
 /// The sum, accumulated over short pieces.

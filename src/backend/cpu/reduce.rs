@@ -56,7 +56,8 @@ macro_rules! accumulate_int {
 accumulate_int!(i64, i32, u32, u8);
 
 /// The larger (or smaller) element, NaN if there is one.
-fn extreme<W: Wide>(x: &[W], pick: impl Fn(W, W) -> W, first: W) -> W {
+#[inline]
+pub(super) fn extreme<W: Wide>(x: &[W], pick: impl Fn(W, W) -> W, first: W) -> W {
     let mut lanes = [first; 16];
     let chunks = x.chunks_exact(16);
     let rest = chunks.remainder().iter().fold(first, |a, &v| pick(a, v));
