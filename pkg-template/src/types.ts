@@ -48,17 +48,17 @@ export interface LoadOptions {
   hubEndpoint?: string;
   /** Whether to keep downloads for the next visit: `true` (default), `false`, or `'reload'` to replace what is kept. */
   cache?: boolean | 'reload';
-  /** The most tokens that a prompt and its answer may have together. Default: the model's own, at most 4096. */
+  /** The most tokens that a prompt and its answer may have together. Default: the model's own. */
   contextLength?: number;
   /** Whether to run in a Worker. Default: `true` where there are Workers, `false` in Node. */
   worker?: boolean;
 }
 
-/** Options of generating text. Everything has a default; sampling is off (greedy) at temperature 0. */
+/** Options of generating text. Everything has a default, by which the likeliest token is always taken. */
 export interface GenerateOptions {
-  /** The most tokens to generate. Default 512. */
+  /** The most tokens to generate. Default: until the model ends or the context is full. */
   maxTokens?: number;
-  /** 0 takes the likeliest token always. Default 0.7. */
+  /** How freely to draw; 0, the default, takes the likeliest token always. */
   temperature?: number;
   /** Keep the k likeliest tokens; 0 keeps all. */
   topK?: number;
@@ -70,6 +70,8 @@ export interface GenerateOptions {
   typicalP?: number;
   /** Above 1 makes tokens less likely that are there already; 1 is off. */
   repetitionPenalty?: number;
+  /** How many of the last tokens `repetitionPenalty` looks at; 0, the default, is all. */
+  repetitionWindow?: number;
   /** Taken from a token's logit for each time it was generated. */
   frequencyPenalty?: number;
   /** Taken from a token's logit when it was generated at all. */
@@ -138,6 +140,8 @@ export interface ModelInfo {
   hasChatTemplate: boolean;
   /** Bytes of the weights as they are held. */
   weightBytes: number;
+  /** Bytes that each token of a conversation takes beside. */
+  cacheBytesPerToken: number;
   /** Bytes of the engine's memory after loading. */
   memoryBytes: number;
 }

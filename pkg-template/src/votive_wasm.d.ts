@@ -17,6 +17,7 @@ export interface EngineInfo {
   layers: number;
   hasChatTemplate: boolean;
   weightBytes: number;
+  cacheBytesPerToken: number;
 }
 
 export interface EngineStats {

@@ -2,7 +2,7 @@
 
 const KEY = 'votive.chat.settings';
 const DEFAULTS = {
-  system: '',
+  system: 'You are a helpful assistant.',
   temperature: 0.7,
   topP: 0.95,
   topK: 40,

@@ -1,0 +1,25 @@
+// Compiled, not run: the package's types as a strict application sees them.
+import { AbortError, type ChatCompletionChunk, type GenerationResult, type LoadProgress, type Message, TextModel, VotiveError, clearCache, listCache } from 'votive';
+
+export async function talk(file: File, signal: AbortSignal): Promise<GenerationResult> {
+  const onProgress = ({ phase, loadedBytes, totalBytes }: LoadProgress) => console.log(phase, loadedBytes / totalBytes);
+  using model = await TextModel.load('owner/name:Q4_K_M', { signal, onProgress, cache: 'reload', contextLength: 2048 });
+  await using other = await TextModel.load([file]);
+  const messages: Message[] = [{ role: 'user', content: 'Hello' }];
+  for await (const text of model.chat(messages, { temperature: 0.7, stop: ['\n'] })) console.log(text.length);
+  const session = other.createSession({ systemPrompt: 'Be brief.', maxTokens: 20 });
+  console.log(await session.prompt('Hello', { signal }));
+  const chunks: AsyncIterable<ChatCompletionChunk> = model.createChatCompletion({ messages, stream: true });
+  for await (const { choices } of chunks) console.log(choices[0].delta.content?.length);
+  console.log((await model.createChatCompletion({ messages })).choices[0].message.content.length);
+  console.log((await listCache()).reduce((sum, { storedBytes }) => sum + storedBytes, 0), await clearCache());
+  return model.generate('Once upon a time').result.catch((error: unknown) => {
+    if (error instanceof AbortError || (error instanceof VotiveError && error.code === 'network')) return model.generate([1, 2, 3]).result;
+    throw error;
+  });
+}
+
+// @ts-expect-error a message needs a role
+void ((model: TextModel) => model.chat([{ content: 'Hello' }]));
+// @ts-expect-error there is no such option
+void ((model: TextModel) => model.generate('', { maxTokenz: 3 }));
