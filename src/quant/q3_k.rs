@@ -12,13 +12,12 @@ pub(super) struct Q3K;
 /// The 16 scales, -32..=31, of their 12 packed bytes: nibbles first, then the upper two bits.
 #[inline(always)]
 pub(crate) fn unpack_scales(packed: &[u8; 12]) -> [i8; 16] {
-    let mut scales = [0; 16];
-    for i in 0..8 {
-        let high = [packed[8 + i % 4] >> (i / 4 * 2), packed[8 + i % 4] >> (4 + i / 4 * 2)];
-        scales[i] = ((packed[i] & 15) | (high[0] & 3) << 4) as i8 - 32;
-        scales[8 + i] = ((packed[i] >> 4) | (high[1] & 3) << 4) as i8 - 32;
-    }
-    scales
+    // four bytes at a time
+    let word = |i: usize| u32::from_le_bytes([packed[i], packed[i + 1], packed[i + 2], packed[i + 3]]);
+    let (a, b, high) = (word(0), word(4), word(8));
+    let join = |low: u32, shift: u32| (low & 0x0f0f_0f0f | (high >> shift & 0x0303_0303) << 4).to_le_bytes();
+    let quarters = [join(a, 0), join(b, 2), join(a >> 4, 4), join(b >> 4, 6)];
+    std::array::from_fn(|i| quarters[i / 4][i % 4] as i8 - 32)
 }
 
 fn pack_scales(scales: &[i8; 16], packed: &mut [u8]) {

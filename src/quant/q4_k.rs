@@ -14,13 +14,12 @@ pub(super) struct Q4K;
 /// The 8 scales and 8 minimums, 0..=63, of their 12 packed bytes (shared by Q4_K and Q5_K).
 #[inline(always)]
 pub(crate) fn unpack_scales_mins(packed: &[u8; 12]) -> ([u8; 8], [u8; 8]) {
-    let (mut scales, mut mins) = ([0; 8], [0; 8]);
-    for i in 0..4 {
-        scales[i] = packed[i] & 63;
-        mins[i] = packed[4 + i] & 63;
-        scales[4 + i] = (packed[8 + i] & 15) | (packed[i] >> 6) << 4;
-        mins[4 + i] = (packed[8 + i] >> 4) | (packed[4 + i] >> 6) << 4;
-    }
+    // four bytes at a time
+    let word = |i: usize| u32::from_le_bytes([packed[i], packed[i + 1], packed[i + 2], packed[i + 3]]);
+    let (a, b, c) = (word(0), word(4), word(8));
+    let join = |low: u32, high: u32| (u64::from(low) | u64::from(high) << 32).to_le_bytes();
+    let scales = join(a & 0x3f3f_3f3f, (c & 0x0f0f_0f0f) | (a >> 2 & 0x3030_3030));
+    let mins = join(b & 0x3f3f_3f3f, (c >> 4 & 0x0f0f_0f0f) | (b >> 2 & 0x3030_3030));
     (scales, mins)
 }
 

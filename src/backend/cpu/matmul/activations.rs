@@ -88,13 +88,13 @@ impl<F: Format> Kernel for Quantize<'_, F> {
                 } else {
                     let stored = &mut out.q[(t * groups + g) * S::ACT_BYTES..][..S::ACT_BYTES];
                     // SAFETY: `stored` is as long as the instruction set's form of 32 activations.
-                    unsafe { S::store_acts(&q, stored.as_mut_ptr()) };
+                    unsafe { S::store_acts(&q, F::SIGNED, stored.as_mut_ptr()) };
                     let at = t * groups.next_multiple_of(CHUNK) + g;
                     (at, at * halves, 1)
                 };
                 out.scales[at] = scale;
-                for half in 0..halves {
-                    out.sums[sum_at + half * next] = scale * sums[half] as f32;
+                for (half, sum) in sums.into_iter().enumerate().take(halves) {
+                    out.sums[sum_at + half * next] = scale * sum as f32;
                 }
             }
         }

@@ -11,10 +11,16 @@ use crate::{
 /// Groups of 32 values in a chunk.
 pub(super) const CHUNK: usize = 8;
 
-/// Scales and minimums of a chunk: one for each 32 values, or for each 16 where [`Format::HALVES`]. Missing ones are 0.
+/// Scales and minimums of a chunk: one for each 32 values, or for each 16 where [`Format::HALVES`].
+#[derive(Clone, Copy)]
 pub(super) struct Scales {
     pub scale: [f32; 16],
     pub min: [f32; 16],
+}
+
+impl Scales {
+    /// All zero.
+    pub(super) const NONE: Scales = Scales { scale: [0.0; 16], min: [0.0; 16] };
 }
 
 /// How a block format is read.
@@ -33,8 +39,8 @@ pub(super) trait Format: 'static {
     const MINS: bool = false;
     /// What to subtract from unpacked weights.
     const OFFSET: i16 = 0;
-    /// Scales and minimums of the first `groups` groups.
-    unsafe fn scales(p: *const u8, groups: usize) -> Scales;
+    /// Scales and minimums of the first `groups` groups, into `out` (which is zero beyond them).
+    unsafe fn scales<S: Simd>(p: *const u8, groups: usize, out: &mut Scales);
     /// The common scale and the integer scales of a block with [`Format::HALVES`].
     unsafe fn factors(_p: *const u8) -> (f32, [i16; 16]) {
         (0.0, [0; 16])
@@ -50,19 +56,34 @@ unsafe fn half_at(p: *const u8) -> f32 {
     f16_to_f32(u16::from_le(unsafe { p.cast::<u16>().read_unaligned() }))
 }
 
-/// The f16 at offset `at` of up to 8 blocks of `bytes` bytes.
+/// `sign` times the f16 at offset `at` of up to 8 blocks of `bytes` bytes; zeros for the rest of 8.
 #[inline(always)]
-unsafe fn halves_at(p: *const u8, bytes: usize, at: usize, groups: usize) -> [f32; 16] {
-    let mut bits = [0u16; 8];
-    for (i, bits) in bits.iter_mut().enumerate().take(groups) {
-        // SAFETY: the caller promises `groups` whole blocks; read unaligned.
-        *bits = u16::from_le(unsafe { p.add(i * bytes + at).cast::<u16>().read_unaligned() });
+unsafe fn halves_at<S: Simd>(p: *const u8, bytes: usize, at: usize, groups: usize, sign: f32, out: &mut [f32; 16]) {
+    let mut bits = [0u16; CHUNK];
+    // SAFETY: the caller promises `groups` whole blocks; read unaligned.
+    unsafe {
+        if groups == CHUNK {
+            for (i, bits) in bits.iter_mut().enumerate() {
+                *bits = p.add(i * bytes + at).cast::<u16>().read_unaligned();
+            }
+        } else {
+            for (i, bits) in bits.iter_mut().enumerate().take(groups) {
+                *bits = p.add(i * bytes + at).cast::<u16>().read_unaligned();
+            }
+        }
+        for i in (0..CHUNK).step_by(S::LANES) {
+            let values = S::load_f16(bits.as_ptr().add(i).cast());
+            S::store(out.as_mut_ptr().add(i), S::mul(values, S::splat(sign)));
+        }
     }
-    let mut out = [0.0; 16];
-    for i in 0..8 {
-        out[i] = f16_to_f32(bits[i]);
+}
+
+/// `out[i] = scale * bytes[i]`.
+#[inline(always)]
+fn scaled<const N: usize>(bytes: [u8; N], scale: f32, out: &mut [f32; 16]) {
+    for i in 0..N {
+        out[i] = scale * f32::from(bytes[i]);
     }
-    out
 }
 
 macro_rules! block_of_32 {
@@ -75,11 +96,13 @@ macro_rules! block_of_32 {
             const DTYPE: DType = DType::$name;
             $(const $constant: $type = $value;)*
             #[inline(always)]
-            unsafe fn scales(p: *const u8, groups: usize) -> Scales {
-                let scale = unsafe { halves_at(p, $bytes, 0, groups) };
-                let min_at: Option<usize> = $min_at;
-                let min = min_at.map_or([0.0; 16], |at| unsafe { halves_at(p, $bytes, at, groups) }.map(|m| -m));
-                Scales { scale, min }
+            unsafe fn scales<I: Simd>(p: *const u8, groups: usize, out: &mut Scales) {
+                unsafe {
+                    halves_at::<I>(p, $bytes, 0, groups, 1.0, &mut out.scale);
+                    if let Some(at) = $min_at {
+                        halves_at::<I>(p, $bytes, at, groups, -1.0, &mut out.min);
+                    }
+                }
             }
             #[inline(always)]
             unsafe fn unpack<$s: Simd>(p: *const u8, i: usize) -> $s::Weights {
@@ -92,12 +115,12 @@ macro_rules! block_of_32 {
     };
 }
 
-block_of_32!(Q4_0, 18, { OFFSET: i16 = 8 }, None, |p, S| S::nibbles(p.add(2)));
+block_of_32!(Q4_0, 18, { OFFSET: i16 = 8 }, None::<usize>, |p, S| S::nibbles(p.add(2)));
 block_of_32!(Q4_1, 20, { MINS: bool = true }, Some(2), |p, S| S::nibbles(p.add(4)));
-block_of_32!(Q5_0, 22, { OFFSET: i16 = 16 }, None, |p, S| five_bits::<S>(p.add(2)));
+block_of_32!(Q5_0, 22, { OFFSET: i16 = 16 }, None::<usize>, |p, S| five_bits::<S>(p.add(2)));
 block_of_32!(Q5_1, 24, { MINS: bool = true }, Some(2), |p, S| five_bits::<S>(p.add(4)));
-block_of_32!(Q8_0, 34, { SIGNED: bool = true }, None, |p, S| S::signed(S::load_bytes(p.add(2))));
-block_of_32!(Q8_1, 36, { SIGNED: bool = true }, None, |p, S| S::signed(S::load_bytes(p.add(4))));
+block_of_32!(Q8_0, 34, { SIGNED: bool = true }, None::<usize>, |p, S| S::signed(S::load_bytes(p.add(2))));
+block_of_32!(Q8_1, 36, { SIGNED: bool = true }, None::<usize>, |p, S| S::signed(S::load_bytes(p.add(4))));
 
 /// Nibbles after a word of fifth bits.
 #[inline(always)]
@@ -108,8 +131,10 @@ unsafe fn five_bits<S: Simd>(p: *const u8) -> S::Weights {
 
 /// Scales of a block whose 16 integer scales multiply one f16.
 #[inline(always)]
-fn spread((d, factors): (f32, [i16; 16])) -> [f32; 16] {
-    factors.map(|f| d * f32::from(f))
+fn spread((d, factors): (f32, [i16; 16]), out: &mut [f32; 16]) {
+    for i in 0..16 {
+        out[i] = d * f32::from(factors[i]);
+    }
 }
 
 #[allow(non_camel_case_types)]
@@ -121,11 +146,11 @@ impl Format for Q2_K {
     const HALVES: bool = true;
     const MINS: bool = true;
     #[inline(always)]
-    unsafe fn scales(p: *const u8, _groups: usize) -> Scales {
+    unsafe fn scales<S: Simd>(p: *const u8, _groups: usize, out: &mut Scales) {
         unsafe {
             let packed = p.cast::<[u8; 16]>().read_unaligned();
-            let (d, dmin) = (half_at(p.add(80)), half_at(p.add(82)));
-            Scales { scale: packed.map(|b| d * f32::from(b & 15)), min: packed.map(|b| dmin * f32::from(b >> 4)) }
+            scaled(packed.map(|b| b & 15), half_at(p.add(80)), &mut out.scale);
+            scaled(packed.map(|b| b >> 4), half_at(p.add(82)), &mut out.min);
         }
     }
     #[inline(always)]
@@ -147,8 +172,8 @@ impl Format for Q3_K {
     const HALVES: bool = true;
     const OFFSET: i16 = 4;
     #[inline(always)]
-    unsafe fn scales(p: *const u8, _groups: usize) -> Scales {
-        Scales { scale: spread(unsafe { Self::factors(p) }), min: [0.0; 16] }
+    unsafe fn scales<S: Simd>(p: *const u8, _groups: usize, out: &mut Scales) {
+        spread(unsafe { Self::factors(p) }, &mut out.scale);
     }
     #[inline(always)]
     unsafe fn factors(p: *const u8) -> (f32, [i16; 16]) {
@@ -168,16 +193,12 @@ impl Format for Q3_K {
 
 /// Scales of Q4_K and Q5_K.
 #[inline(always)]
-unsafe fn scales_with_mins(p: *const u8) -> Scales {
+unsafe fn scales_with_mins(p: *const u8, out: &mut Scales) {
     // SAFETY: 16 bytes of a block, by the caller's promise; read unaligned.
     let (d, dmin, packed) = unsafe { (half_at(p), half_at(p.add(2)), p.add(4).cast::<[u8; 12]>().read_unaligned()) };
     let (scales, mins) = quant::unpack_scales_mins(&packed);
-    let mut out = Scales { scale: [0.0; 16], min: [0.0; 16] };
-    for i in 0..8 {
-        out.scale[i] = d * f32::from(scales[i]);
-        out.min[i] = dmin * f32::from(mins[i]);
-    }
-    out
+    scaled(scales, d, &mut out.scale);
+    scaled(mins, dmin, &mut out.min);
 }
 
 #[allow(non_camel_case_types)]
@@ -188,8 +209,8 @@ impl Format for Q4_K {
     const DTYPE: DType = DType::Q4_K;
     const MINS: bool = true;
     #[inline(always)]
-    unsafe fn scales(p: *const u8, _groups: usize) -> Scales {
-        unsafe { scales_with_mins(p) }
+    unsafe fn scales<S: Simd>(p: *const u8, _groups: usize, out: &mut Scales) {
+        unsafe { scales_with_mins(p, out) }
     }
     #[inline(always)]
     unsafe fn unpack<S: Simd>(p: *const u8, i: usize) -> S::Weights {
@@ -205,8 +226,8 @@ impl Format for Q5_K {
     const DTYPE: DType = DType::Q5_K;
     const MINS: bool = true;
     #[inline(always)]
-    unsafe fn scales(p: *const u8, _groups: usize) -> Scales {
-        unsafe { scales_with_mins(p) }
+    unsafe fn scales<S: Simd>(p: *const u8, _groups: usize, out: &mut Scales) {
+        unsafe { scales_with_mins(p, out) }
     }
     #[inline(always)]
     unsafe fn unpack<S: Simd>(p: *const u8, i: usize) -> S::Weights {
@@ -226,8 +247,8 @@ impl Format for Q6_K {
     const HALVES: bool = true;
     const OFFSET: i16 = 32;
     #[inline(always)]
-    unsafe fn scales(p: *const u8, _groups: usize) -> Scales {
-        Scales { scale: spread(unsafe { Self::factors(p) }), min: [0.0; 16] }
+    unsafe fn scales<S: Simd>(p: *const u8, _groups: usize, out: &mut Scales) {
+        spread(unsafe { Self::factors(p) }, &mut out.scale);
     }
     #[inline(always)]
     unsafe fn factors(p: *const u8) -> (f32, [i16; 16]) {
@@ -251,9 +272,8 @@ impl Format for Q8_K {
     const DTYPE: DType = DType::Q8_K;
     const SIGNED: bool = true;
     #[inline(always)]
-    unsafe fn scales(p: *const u8, _groups: usize) -> Scales {
-        let d = f32::from_bits(u32::from_le(unsafe { p.cast::<u32>().read_unaligned() }));
-        Scales { scale: [d; 16], min: [0.0; 16] }
+    unsafe fn scales<S: Simd>(p: *const u8, _groups: usize, out: &mut Scales) {
+        out.scale = [f32::from_bits(u32::from_le(unsafe { p.cast::<u32>().read_unaligned() })); 16];
     }
     #[inline(always)]
     unsafe fn unpack<S: Simd>(p: *const u8, i: usize) -> S::Weights {

@@ -7,7 +7,7 @@
 use super::{
     Target,
     activations::{Activations, TILE},
-    formats::{CHUNK, Format},
+    formats::{CHUNK, Format, Scales},
 };
 use crate::backend::cpu::simd::{Kernel, Simd};
 use std::{marker::PhantomData, ops::Range};
@@ -101,7 +101,8 @@ unsafe fn unpack_chunk<S: Simd, F: Format>(p: *const u8, at: usize, groups: usiz
     let width = panel_rows::<S>();
     // SAFETY: the caller's promise.
     unsafe {
-        let own = F::scales(p, groups);
+        let mut own = Scales::NONE;
+        F::scales::<S>(p, groups, &mut own);
         let (d, factors) = F::factors(p);
         for i in 0..groups {
             panel.scales[(at + i) * width + r] = if F::HALVES { d } else { own.scale[i] };
@@ -118,7 +119,7 @@ unsafe fn unpack_chunk<S: Simd, F: Format>(p: *const u8, at: usize, groups: usiz
             ($i:expr) => {
                 let factors = if F::HALVES { (factors[2 * $i], factors[2 * $i + 1]) } else { (1, 1) };
                 let mut wide = [0i32; 16];
-                S::store_i16(F::unpack::<S>(p, $i), F::OFFSET, factors, wide.as_mut_ptr().cast());
+                S::store_i16(F::unpack::<S>(p, $i), F::SIGNED, F::OFFSET, factors, wide.as_mut_ptr().cast());
                 for (step, word) in wide.into_iter().enumerate() {
                     words.add(($i * 16 + step) * width).write(word);
                 }

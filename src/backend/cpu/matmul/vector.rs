@@ -3,7 +3,7 @@
 use super::{
     Target,
     activations::Activations,
-    formats::{CHUNK, Format},
+    formats::{CHUNK, Format, Scales},
 };
 use crate::backend::cpu::simd::{Kernel, Simd};
 use std::{marker::PhantomData, ops::Range};
@@ -81,18 +81,23 @@ unsafe fn chunk<S: Simd, F: Format>(
     let mut factors = [[0.0f32; 16]; ROWS];
     // SAFETY: the caller's promise.
     unsafe {
-        let scales = scales.cast::<[f32; CHUNK]>().read_unaligned();
+        let x_scales = scales.cast::<[f32; CHUNK]>().read_unaligned();
         for r in 0..ROWS {
-            let own = F::scales(p[r], groups);
-            let mut correction = [0.0f32; 16];
-            for i in 0..count {
-                factors[r][i] = own.scale[i] * scales[if F::HALVES { i / 2 } else { i }];
-                correction[i] = -(own.min[i] + f32::from(F::OFFSET) * own.scale[i]);
-            }
+            let mut own = Scales::NONE;
+            F::scales::<S>(p[r], groups, &mut own);
             if F::MINS || F::OFFSET != 0 {
+                // what the weights as unpacked are too large by
+                let offset = S::splat(-f32::from(F::OFFSET));
                 for i in (0..count).step_by(S::LANES) {
-                    acc[r] = S::mul_add(S::load(correction.as_ptr().add(i)), S::load(sums.add(i)), acc[r]);
+                    let mut too_large = S::mul(S::load(own.scale.as_ptr().add(i)), offset);
+                    if F::MINS {
+                        too_large = S::mul_add(S::load(own.min.as_ptr().add(i)), S::splat(-1.0), too_large);
+                    }
+                    acc[r] = S::mul_add(too_large, S::load(sums.add(i)), acc[r]);
                 }
+            }
+            for i in 0..count {
+                factors[r][i] = own.scale[i] * x_scales[if F::HALVES { i / 2 } else { i }];
             }
         }
         if F::DTYPE.block_len() == 32 {

@@ -169,7 +169,7 @@ macro_rules! simd_256 {
                 &IN_ORDER
             }
             #[inline(always)]
-            unsafe fn store_acts(q: &[i8; 32], p: *mut u8) {
+            unsafe fn store_acts(q: &[i8; 32], _signed: bool, p: *mut u8) {
                 unsafe { p.cast::<[i8; 32]>().write_unaligned(*q) }
             }
             #[inline(always)]
@@ -194,7 +194,7 @@ macro_rules! simd_256 {
                 }
             }
             #[inline(always)]
-            unsafe fn store_i16(w: __m256i, offset: i16, factors: (i16, i16), p: *mut i16) {
+            unsafe fn store_i16(w: __m256i, _signed: bool, offset: i16, factors: (i16, i16), p: *mut i16) {
                 unsafe {
                     let halves = [_mm256_castsi256_si128(w), _mm256_extracti128_si256::<1>(w)];
                     for (i, (half, factor)) in halves.into_iter().zip([factors.0, factors.1]).enumerate() {

@@ -54,7 +54,7 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn mul_add(a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     /// Sum of the lanes.
     unsafe fn sum(v: Self::F32) -> f32;
-    /// Reads and converts as many f16 as there are lanes.
+    /// Reads and converts as many finite f16 as there are lanes (infinity and NaN may come out as numbers of 65536 and up).
     unsafe fn load_f16(p: *const u8) -> Self::F32;
     /// Reads and converts as many bf16 as there are lanes.
     unsafe fn load_bf16(p: *const u8) -> Self::F32;
@@ -83,11 +83,12 @@ pub(crate) trait Simd: Copy + 'static {
     /// Bitwise or.
     unsafe fn or(a: Self::Weights, b: Self::Weights) -> Self::Weights;
 
-    /// Where each of 32 stored activations (and weights, by [`Simd::store_i16`]) comes from; another one for weights made by
-    /// [`Simd::signed`].
+    /// Where each of 32 stored activations (and weights, by [`Simd::store_i16`]) comes from;
+    /// `signed` for weights made by [`Simd::signed`].
     fn order(signed: bool) -> &'static [u8; 32];
-    /// Stores activations, already in [`Simd::order`], as [`Simd::load_acts`] reads them.
-    unsafe fn store_acts(q: &[i8; 32], p: *mut u8);
+    /// Stores activations, already in [`Simd::order`], as [`Simd::load_acts`] reads them for [`Simd::dot_signed`], or for the
+    /// other dot products.
+    unsafe fn store_acts(q: &[i8; 32], signed: bool, p: *mut u8);
     /// Reads 32 stored activations.
     unsafe fn load_acts(p: *const u8) -> Self::Acts;
     /// The dot product of weights 0..=63 and activations, spread over the lanes.
@@ -97,7 +98,7 @@ pub(crate) trait Simd: Copy + 'static {
     /// `acc` plus the dot product (weights 0..=63) where the first 16 are scaled by `*scales`, the others by the next.
     unsafe fn dot_halves(w: Self::Weights, a: Self::Acts, scales: *const f32, acc: Self::F32) -> Self::F32;
     /// Stores `(w - offset) * factors.0` for the first 16 weights, `* factors.1` for the others, as 32 i16.
-    unsafe fn store_i16(w: Self::Weights, offset: i16, factors: (i16, i16), p: *mut i16);
+    unsafe fn store_i16(w: Self::Weights, signed: bool, offset: i16, factors: (i16, i16), p: *mut i16);
 }
 
 /// Order of weights and activations in memory as they are.

@@ -59,14 +59,11 @@ impl Simd for Neon {
     #[inline(always)]
     unsafe fn load_f16(p: *const u8) -> float32x4_t {
         unsafe {
-            // see f16_to_f32; the conversion instruction has no stable intrinsic for integer registers
-            let wide = vmovl_u16(vreinterpret_u16_u8(vld1_u8(p)));
-            let magnitude = vshlq_n_u32::<13>(vandq_u32(wide, vdupq_n_u32(0x7fff)));
-            let value = vmulq_n_f32(vreinterpretq_f32_u32(magnitude), f32::from_bits(0x7780_0000));
-            let special = vcgeq_u32(magnitude, vdupq_n_u32(0x7c00 << 13));
-            let special = vandq_u32(special, vdupq_n_u32(0x7f80_0000));
-            let sign = vshlq_n_u32::<16>(vandq_u32(wide, vdupq_n_u32(0x8000)));
-            vreinterpretq_f32_u32(vorrq_u32(vorrq_u32(vreinterpretq_u32_f32(value), special), sign))
+            // extended with its sign, so that the shift leaves the sign at the top; see f16_to_f32 (the conversion
+            // instruction has no stable intrinsic)
+            let wide = vshll_n_s16::<13>(vreinterpret_s16_u8(vld1_u8(p)));
+            let bits = vandq_s32(wide, vdupq_n_s32(0x8fff_e000_u32 as i32));
+            vmulq_n_f32(vreinterpretq_f32_s32(bits), f32::from_bits(0x7780_0000))
         }
     }
     #[inline(always)]
@@ -144,7 +141,7 @@ impl Simd for Neon {
         &IN_ORDER
     }
     #[inline(always)]
-    unsafe fn store_acts(q: &[i8; 32], p: *mut u8) {
+    unsafe fn store_acts(q: &[i8; 32], _signed: bool, p: *mut u8) {
         unsafe { p.cast::<[i8; 32]>().write_unaligned(*q) }
     }
     #[inline(always)]
@@ -169,7 +166,7 @@ impl Simd for Neon {
         }
     }
     #[inline(always)]
-    unsafe fn store_i16(w: [int8x16_t; 2], offset: i16, factors: (i16, i16), p: *mut i16) {
+    unsafe fn store_i16(w: [int8x16_t; 2], _signed: bool, offset: i16, factors: (i16, i16), p: *mut i16) {
         unsafe {
             for (i, (v, factor)) in w.into_iter().zip([factors.0, factors.1]).enumerate() {
                 for (j, wide) in [vmovl_s8(vget_low_s8(v)), vmovl_high_s8(v)].into_iter().enumerate() {

@@ -124,7 +124,7 @@ impl Simd for Scalar {
         &IN_ORDER
     }
     #[inline(always)]
-    unsafe fn store_acts(q: &[i8; 32], p: *mut u8) {
+    unsafe fn store_acts(q: &[i8; 32], _signed: bool, p: *mut u8) {
         // SAFETY: see above.
         unsafe { p.cast::<[i8; 32]>().write_unaligned(*q) }
     }
@@ -149,7 +149,7 @@ impl Simd for Scalar {
         [acc[0] + (low * scales[0] + high * scales[1]), acc[1], acc[2], acc[3]]
     }
     #[inline(always)]
-    unsafe fn store_i16(w: [i8; 32], offset: i16, factors: (i16, i16), p: *mut i16) {
+    unsafe fn store_i16(w: [i8; 32], _signed: bool, offset: i16, factors: (i16, i16), p: *mut i16) {
         let wide: [i16; 32] =
             std::array::from_fn(|i| (i16::from(w[i]) - offset) * if i < 16 { factors.0 } else { factors.1 });
         // SAFETY: see above.

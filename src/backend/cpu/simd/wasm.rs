@@ -1,7 +1,9 @@
 //! WebAssembly SIMD: 128-bit registers, and a dot product of 16-bit lanes as the best integer one.
 //!
-//! Weights and activations are 16-bit lanes in four registers. Packed weights are split within 16-bit lanes, so each 16
-//! weights come as those of even index, then those of odd index; signed bytes are widened in memory order.
+//! Weights are bytes in two registers; activations are 16-bit lanes in four, of each 16 those of even index, then those of
+//! odd index (for signed weights in memory order). A register of unsigned bytes, taken as 16-bit lanes, is `even + 256 * odd`; stored activations of odd index
+//! have 256 times their even neighbour subtracted, which cancels the second term, so that even weights need no masking:
+//! `even * x0 + odd * x1 = (even + 256 * odd) * x0 + odd * (x1 - 256 * x0)`, all within 16 and 32 bits.
 
 use super::{IN_ORDER, Simd};
 use std::arch::wasm32::*;
@@ -21,12 +23,17 @@ const EVEN_ODD: [u8; 32] = {
     order
 };
 
-/// Sum of four registers' dot products.
+/// Dot products of 16 unsigned weights, spread over four lanes.
 #[inline(always)]
-fn dot4(w: [v128; 4], a: [v128; 4]) -> v128 {
-    let low = i32x4_add(i32x4_dot_i16x8(w[0], a[0]), i32x4_dot_i16x8(w[1], a[1]));
-    let high = i32x4_add(i32x4_dot_i16x8(w[2], a[2]), i32x4_dot_i16x8(w[3], a[3]));
-    i32x4_add(low, high)
+fn dot16(w: v128, even: v128, odd: v128) -> v128 {
+    i32x4_add(i32x4_dot_i16x8(w, even), i32x4_dot_i16x8(u16x8_shr(w, 8), odd))
+}
+
+/// Dot products of 16 signed weights, spread over four lanes. Widening by shuffles, since shifts and multiplications
+/// share execution ports on x86.
+#[inline(always)]
+fn dot16_signed(w: v128, low: v128, high: v128) -> v128 {
+    i32x4_add(i32x4_dot_i16x8(i16x8_extend_low_i8x16(w), low), i32x4_dot_i16x8(i16x8_extend_high_i8x16(w), high))
 }
 
 // SAFETY of all blocks: the module is built with simd128, and callers give valid memory; loads need no alignment.
@@ -36,7 +43,7 @@ impl Simd for Wasm {
     type F32 = v128;
     type I32 = v128;
     type Bytes = [v128; 2];
-    type Weights = [v128; 4];
+    type Weights = [v128; 2];
     type Acts = [v128; 4];
     const ACT_BYTES: usize = 64;
 
@@ -74,15 +81,10 @@ impl Simd for Wasm {
     }
     #[inline(always)]
     unsafe fn load_f16(p: *const u8) -> v128 {
-        let h = unsafe { v128_load64_zero(p.cast()) };
-        let wide = u32x4_extend_low_u16x8(h);
-        let magnitude = u32x4_shl(v128_and(wide, u32x4_splat(0x7fff)), 13);
-        // see f16_to_f32
-        let value = f32x4_mul(magnitude, f32x4_splat(f32::from_bits(0x7780_0000)));
-        let special = u32x4_ge(magnitude, u32x4_splat(0x7c00 << 13));
-        let special = v128_and(special, u32x4_splat(0x7f80_0000));
-        let sign = u32x4_shl(v128_and(wide, u32x4_splat(0x8000)), 16);
-        v128_or(v128_or(value, special), sign)
+        // extended with its sign, so that the shift leaves the sign at the top; see f16_to_f32
+        let wide = i32x4_shl(i32x4_extend_low_i16x8(unsafe { v128_load64_zero(p.cast()) }), 13);
+        let bits = v128_and(wide, u32x4_splat(0x8fff_e000));
+        f32x4_mul(bits, f32x4_splat(f32::from_bits(0x7780_0000)))
     }
     #[inline(always)]
     unsafe fn load_bf16(p: *const u8) -> v128 {
@@ -115,52 +117,35 @@ impl Simd for Wasm {
         unsafe { [v128_load(p.cast()), v128_load(p.add(16).cast())] }
     }
     #[inline(always)]
-    unsafe fn field(v: [v128; 2], right: i32, mask: u8) -> [v128; 4] {
-        let wide_mask = u16x8_splat(mask.into());
-        let even = |v: v128| {
-            let shifted = if right >= 0 { u16x8_shr(v, right as u32) } else { u16x8_shl(v, -right as u32) };
-            v128_and(shifted, wide_mask)
-        };
-        // the topmost bits need no mask
-        let top = right >= 0 && 0xff >> right == mask;
-        let odd = |v: v128| {
-            let shifted = u16x8_shr(v, (8 + right) as u32);
-            if top { shifted } else { v128_and(shifted, wide_mask) }
-        };
-        [even(v[0]), odd(v[0]), even(v[1]), odd(v[1])]
+    unsafe fn field(v: [v128; 2], right: i32, mask: u8) -> [v128; 2] {
+        // bits that cross from one byte into the other are masked away
+        let shift = |v: v128| if right >= 0 { u16x8_shr(v, right as u32) } else { u16x8_shl(v, -right as u32) };
+        let mask = u8x16_splat(mask);
+        [v128_and(shift(v[0]), mask), v128_and(shift(v[1]), mask)]
     }
     #[inline(always)]
-    unsafe fn nibbles(p: *const u8) -> [v128; 4] {
+    unsafe fn nibbles(p: *const u8) -> [v128; 2] {
         let v = unsafe { v128_load(p.cast()) };
-        let mask = u16x8_splat(15);
-        [v128_and(v, mask), v128_and(u16x8_shr(v, 8), mask), v128_and(u16x8_shr(v, 4), mask), u16x8_shr(v, 12)]
+        let mask = u8x16_splat(15);
+        [v128_and(v, mask), v128_and(u16x8_shr(v, 4), mask)]
     }
     #[inline(always)]
-    unsafe fn bits_to_16(word: u32) -> [v128; 4] {
-        // a multiplication moves bits 2i and 2i + 1 of each half word to the top of lane i
-        let place = u16x8(1 << 14, 1 << 12, 1 << 10, 1 << 8, 1 << 6, 1 << 4, 1 << 2, 1);
-        let mask = u16x8_splat(16);
-        let (low, high) =
-            (u16x8_mul(u16x8_splat(word as u16), place), u16x8_mul(u16x8_splat((word >> 16) as u16), place));
-        [
-            v128_and(u16x8_shr(low, 10), mask),
-            v128_and(u16x8_shr(low, 11), mask),
-            v128_and(u16x8_shr(high, 10), mask),
-            v128_and(u16x8_shr(high, 11), mask),
-        ]
+    unsafe fn bits_to_16(word: u32) -> [v128; 2] {
+        // byte i / 8 of the word into byte i, then compare its bit i % 8
+        let bit = u64x2_splat(0x8040_2010_0804_0201);
+        let word = u32x4_splat(word);
+        let low = i8x16_shuffle::<0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1>(word, word);
+        let high = i8x16_shuffle::<2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3>(word, word);
+        let expand = |bytes: v128| v128_and(i8x16_eq(v128_and(bytes, bit), bit), u8x16_splat(16));
+        [expand(low), expand(high)]
     }
     #[inline(always)]
-    unsafe fn signed(v: [v128; 2]) -> [v128; 4] {
-        [
-            i16x8_extend_low_i8x16(v[0]),
-            i16x8_extend_high_i8x16(v[0]),
-            i16x8_extend_low_i8x16(v[1]),
-            i16x8_extend_high_i8x16(v[1]),
-        ]
+    unsafe fn signed(v: [v128; 2]) -> [v128; 2] {
+        v
     }
     #[inline(always)]
-    unsafe fn or(a: [v128; 4], b: [v128; 4]) -> [v128; 4] {
-        [v128_or(a[0], b[0]), v128_or(a[1], b[1]), v128_or(a[2], b[2]), v128_or(a[3], b[3])]
+    unsafe fn or(a: [v128; 2], b: [v128; 2]) -> [v128; 2] {
+        [v128_or(a[0], b[0]), v128_or(a[1], b[1])]
     }
 
     #[inline(always)]
@@ -168,8 +153,13 @@ impl Simd for Wasm {
         if signed { &IN_ORDER } else { &EVEN_ODD }
     }
     #[inline(always)]
-    unsafe fn store_acts(q: &[i8; 32], p: *mut u8) {
-        let wide = q.map(i16::from);
+    unsafe fn store_acts(q: &[i8; 32], signed: bool, p: *mut u8) {
+        let mut wide = q.map(i16::from);
+        if !signed {
+            for i in (0..8).chain(16..24) {
+                wide[i + 8] -= 256 * wide[i];
+            }
+        }
         unsafe { p.cast::<[i16; 32]>().write_unaligned(wide) }
     }
     #[inline(always)]
@@ -178,28 +168,34 @@ impl Simd for Wasm {
         unsafe { [v128_load(p), v128_load(p.add(1)), v128_load(p.add(2)), v128_load(p.add(3))] }
     }
     #[inline(always)]
-    unsafe fn dot(w: [v128; 4], a: [v128; 4]) -> v128 {
-        dot4(w, a)
+    unsafe fn dot(w: [v128; 2], a: [v128; 4]) -> v128 {
+        i32x4_add(dot16(w[0], a[0], a[1]), dot16(w[1], a[2], a[3]))
     }
     #[inline(always)]
-    unsafe fn dot_signed(w: [v128; 4], a: [v128; 4]) -> v128 {
-        dot4(w, a)
+    unsafe fn dot_signed(w: [v128; 2], a: [v128; 4]) -> v128 {
+        i32x4_add(dot16_signed(w[0], a[0], a[1]), dot16_signed(w[1], a[2], a[3]))
     }
     #[inline(always)]
-    unsafe fn dot_halves(w: [v128; 4], a: [v128; 4], scales: *const f32, acc: v128) -> v128 {
-        let low = i32x4_add(i32x4_dot_i16x8(w[0], a[0]), i32x4_dot_i16x8(w[1], a[1]));
-        let high = i32x4_add(i32x4_dot_i16x8(w[2], a[2]), i32x4_dot_i16x8(w[3], a[3]));
+    unsafe fn dot_halves(w: [v128; 2], a: [v128; 4], scales: *const f32, acc: v128) -> v128 {
+        let low = f32x4_convert_i32x4(dot16(w[0], a[0], a[1]));
+        let high = f32x4_convert_i32x4(dot16(w[1], a[2], a[3]));
         unsafe {
             let (s0, s1) = (v128_load32_splat(scales.cast()), v128_load32_splat(scales.add(1).cast()));
-            Self::mul_add(f32x4_convert_i32x4(high), s1, Self::mul_add(f32x4_convert_i32x4(low), s0, acc))
+            Self::mul_add(high, s1, Self::mul_add(low, s0, acc))
         }
     }
     #[inline(always)]
-    unsafe fn store_i16(w: [v128; 4], offset: i16, factors: (i16, i16), p: *mut i16) {
-        for (i, v) in w.into_iter().enumerate() {
-            let factor = i16x8_splat(if i < 2 { factors.0 } else { factors.1 });
-            let scaled = i16x8_mul(i16x8_sub(v, i16x8_splat(offset)), factor);
-            unsafe { v128_store(p.add(8 * i).cast(), scaled) }
+    unsafe fn store_i16(w: [v128; 2], signed: bool, offset: i16, factors: (i16, i16), p: *mut i16) {
+        for (i, (w, factor)) in w.into_iter().zip([factors.0, factors.1]).enumerate() {
+            let wide = if signed {
+                [i16x8_extend_low_i8x16(w), i16x8_extend_high_i8x16(w)]
+            } else {
+                [v128_and(w, u16x8_splat(0xff)), u16x8_shr(w, 8)]
+            };
+            for (j, v) in wide.into_iter().enumerate() {
+                let scaled = i16x8_mul(i16x8_sub(v, i16x8_splat(offset)), i16x8_splat(factor));
+                unsafe { v128_store(p.add(16 * i + 8 * j).cast(), scaled) }
+            }
         }
     }
 }

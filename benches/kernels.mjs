@@ -1,0 +1,21 @@
+// Runs benches/kernels.rs as WebAssembly under node: node benches/kernels.mjs FILE.wasm
+import { readFile } from "node:fs/promises";
+
+const module = await WebAssembly.compile(await readFile(process.argv[2]));
+let memory;
+const bench = {
+  // processor time, so that a busy machine measures alike
+  now: () => process.cpuUsage().user / 1000,
+  print: (at, length) => console.log(new TextDecoder().decode(new Uint8Array(memory.buffer, at, length))),
+};
+// The library's JavaScript bindings are linked in and not used here.
+const imports = {};
+for (const { module: from, name } of WebAssembly.Module.imports(module)) {
+  const missing = () => {
+    throw new Error(`${from}.${name} is not available in the benchmark`);
+  };
+  (imports[from] ??= {})[name] = from === "bench" ? bench[name] : missing;
+}
+const { exports } = await WebAssembly.instantiate(module, imports);
+memory = exports.memory;
+exports.main(0, 0);

@@ -1,0 +1,146 @@
+//! Speed of the matrix kernels, one line of JSON for each: billions of operations a second (a multiply-add is two) of
+//! the best of several runs, one thread.
+//!
+//!     VOTIVE_THREADS=1 cargo bench --bench kernels [-- FILTER]
+//!     cargo build --bench kernels --profile bench-dev --no-default-features --target wasm32-unknown-unknown
+//!     node benches/kernels.mjs target/wasm32-unknown-unknown/bench-dev/deps/kernels-*.wasm
+//!
+//! `vector` is one token by 2048 rows of 2048 weights, `matrix` 128 tokens, as in decoding and in reading a prompt.
+
+use votive::{
+    DType,
+    backend::cpu::{
+        matmul::{gemm_f32_on, linear_f32_on},
+        simd::Isa,
+    },
+    quant,
+};
+
+#[cfg(target_arch = "wasm32")]
+mod host {
+    #[link(wasm_import_module = "bench")]
+    unsafe extern "C" {
+        /// Milliseconds since some start; of processor time where the host has it.
+        safe fn now() -> f64;
+        /// Prints UTF-8 text.
+        fn print(text: *const u8, length: usize);
+    }
+    pub fn seconds() -> f64 {
+        now() / 1000.0
+    }
+    pub fn say(text: &str) {
+        // SAFETY: the host reads that text and keeps nothing.
+        unsafe { print(text.as_ptr(), text.len()) }
+    }
+    pub fn filter() -> String {
+        String::new()
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+mod host {
+    use std::{sync::OnceLock, time::Instant};
+
+    /// Of processor time where Linux tells it (one thread is measured), else of the clock.
+    pub fn seconds() -> f64 {
+        static START: OnceLock<Instant> = OnceLock::new();
+        let used = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        match used.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()) {
+            Some(ns) => ns / 1e9,
+            None => START.get_or_init(Instant::now).elapsed().as_secs_f64(),
+        }
+    }
+    pub fn say(text: &str) {
+        println!("{text}");
+    }
+    pub fn filter() -> String {
+        std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default()
+    }
+}
+
+fn random(n: usize) -> Vec<f32> {
+    let mut state = 1u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 24) as f32 - 0.5
+    };
+    (0..n).map(|_| next() + next()).collect()
+}
+
+/// The best of several batches of runs, in 10⁹ operations a second.
+fn measure(operations: f64, mut f: impl FnMut()) -> f64 {
+    let mut best = f64::INFINITY;
+    let mut runs = 1;
+    let mut batches = 0;
+    while batches < 5 {
+        let start = host::seconds();
+        (0..runs).for_each(|_| f());
+        let elapsed = host::seconds() - start;
+        // processor time comes in ticks: a batch must be much longer
+        if elapsed < 0.03 {
+            runs *= 2;
+            continue;
+        }
+        best = best.min(elapsed / f64::from(runs));
+        batches += 1;
+    }
+    operations / best / 1e9
+}
+
+fn main() {
+    let filter = host::filter();
+    let isa = Isa::best();
+    let (n, k) = (2048, 2048);
+    let (values, x) = (random(n * k), random(128 * k));
+    let mut out = vec![0.0; 128 * n];
+    for dtype in DType::ALL {
+        let name = dtype.name();
+        let is_weight = dtype.is_quantized() || matches!(dtype, DType::F32 | DType::F16 | DType::BF16);
+        let Some(bytes) = dtype.bytes_for(n * k).filter(|_| is_weight && name.contains(&filter)) else { continue };
+        let mut w = vec![0; bytes];
+        // every value of one row, over and over: quantizing takes longer than measuring
+        let row = bytes / n;
+        if let Err(e) = quant::quantize(dtype, &values[..k], &mut w[..row]) {
+            return host::say(&e.to_string());
+        }
+        for r in 1..n {
+            w.copy_within(..row, r * row);
+        }
+        // fast and wrong is no speed: the plain code must say the same (a check for where tests do not run)
+        let m = 9;
+        let mut plain = vec![0.0; m * 64];
+        for (isa, out) in [(isa, &mut out[..m * 64]), (Isa::Scalar, &mut plain[..])] {
+            if let Err(e) = linear_f32_on(isa, &x[..m * k], m, k, &w[..64 * row], dtype, 64, out) {
+                host::say(&e.to_string());
+            }
+        }
+        let mut single = vec![0.0; 64];
+        if let Err(e) = linear_f32_on(isa, &x[..k], 1, k, &w[..64 * row], dtype, 64, &mut single) {
+            host::say(&e.to_string());
+        }
+        let pairs = out.iter().zip(&plain).chain(single.iter().zip(&plain));
+        let worst = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        // the sums' terms add up to about 300
+        if worst > 3e-3 {
+            host::say(&format!("{name}: {isa} differs from scalar by {worst}"));
+        }
+        for (kind, m) in [("vector", 1), ("few", 4), ("matrix", 128)] {
+            let speed = measure((2 * m * n * k) as f64, || {
+                if let Err(e) = linear_f32_on(isa, &x[..m * k], m, k, &w, dtype, n, &mut out[..m * n]) {
+                    host::say(&e.to_string());
+                }
+            });
+            host::say(&format!(r#"{{"kernel":"{name} {kind}","isa":"{isa}","gops":{speed:.1}}}"#));
+        }
+    }
+    if "gemm".contains(&filter) {
+        let (m, k, n) = (128, 512, 512);
+        let speed = measure((2 * m * n * k) as f64, || {
+            if let Err(e) = gemm_f32_on(isa, &x[..m * k], (k, 1), &values[..k * n], (n, 1), &mut out[..m * n], m, k, n)
+            {
+                host::say(&e.to_string());
+            }
+        });
+        host::say(&format!(r#"{{"kernel":"f32 gemm","isa":"{isa}","gops":{speed:.1}}}"#));
+    }
+}
