@@ -35,7 +35,7 @@ describe('the chat page', { concurrency: 1 }, () => {
   test('is reached from the index', async () => {
     await page.goto(`${at.site.base}/`);
     await page.getByRole('link', { name: 'Chat with a model' }).click();
-    await page.getByRole('heading', { name: 'Choose a model' }).waitFor();
+    await page.getByRole('button', { name: /SmolLM2/ }).waitFor(); // the page's script has run
   });
 
   test('tells of a model that is not there, and goes on', async () => {
