@@ -31,10 +31,18 @@ function requireFiles() {
   }
 }
 
-export function executable() {
+function executable() {
   const found = EXECUTABLES.find((file) => file && fs.existsSync(file));
   if (!found) throw new Error('no Chromium was found: set CHROMIUM to its path');
   return found;
+}
+
+/** Starts a browser with a new, empty profile. */
+export async function launch() {
+  const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'votive-test-'));
+  const browser = await chromium.launchPersistentContext(profile, { executablePath: executable(), headless: true, args: FLAGS });
+  browser.on('close', () => fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5 }));
+  return browser;
 }
 
 /** Starts the site and the browser. */
@@ -45,8 +53,7 @@ export async function setUp() {
     { '/votive/': path.join(ROOT, 'pkg-template/dist'), '/models/': MODELS, '/': path.join(ROOT, 'www') },
     { '/bench.html': BENCH, '/models/models.json': JSON.stringify(models) },
   );
-  const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'votive-test-'));
-  const browser = await chromium.launchPersistentContext(profile, { executablePath: executable(), headless: true, args: FLAGS });
+  const browser = await launch();
   const model = `${site.base}/models/smollm2-135m-instruct/${MODEL_FILE}`;
   return {
     site,
@@ -64,7 +71,6 @@ export async function setUp() {
     async close() {
       await browser.close();
       site.close();
-      fs.rmSync(profile, { recursive: true, force: true });
     },
   };
 }
