@@ -401,7 +401,7 @@ fn weights_that_do_not_fit_the_config_are_errors_that_name_them() {
     let weights = Weights::from_checkpoint(open(&golden("models/llama.safetensors")), &Device::cpu());
     let config_of = |json: &Json| DecoderConfig::from_json(&json.to_string()).unwrap();
     let error = load(config_of(&config), &weights).err().unwrap().to_string();
-    assert!(error.contains("model.layers.2.") && error.contains("missing"), "{error}");
+    assert!(error.contains("model.layers.2.") && error.contains("is not in"), "{error}");
     config["intermediate_size"] = json!(64);
     let error = load(config_of(&config), &weights).err().unwrap().to_string();
     assert!(error.contains("gate_proj") && error.contains("[48, 32]") && error.contains("[64, 32]"), "{error}");

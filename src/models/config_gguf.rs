@@ -64,7 +64,9 @@ impl DecoderConfig {
 
 fn read(keys: &Keys, checkpoint: &Checkpoint) -> Result<DecoderConfig> {
     let family = keys.architecture;
-    let has = |name: &str| checkpoint.info(name).is_some();
+    // A tensor of a type that cannot be read is there too: loading it is the error to give.
+    let unreadable = |name: &str| checkpoint.unsupported().iter().any(|t| t.name == name);
+    let has = |name: &str| checkpoint.info(name).is_some() || unreadable(name);
     let gemma = family.starts_with("gemma");
     let sandwich = matches!(family, "gemma2" | "gemma3");
     let falcon = family == "falcon";
@@ -82,10 +84,8 @@ fn read(keys: &Keys, checkpoint: &Checkpoint) -> Result<DecoderConfig> {
     if keys.optional_uint("attention.value_length")?.is_some_and(|size| size != head_dim) {
         return Err(Error::Unsupported("keys and values of different sizes".into()));
     }
-    let vocab_size = match checkpoint.info("token_embd.weight") {
-        Some(info) => info.shape.dims().first().copied().unwrap_or(0),
-        None => return Err(Error::weight("token_embd.weight", "missing: not a decoder language model?")),
-    };
+    let embedding = checkpoint.require("token_embd.weight")?;
+    let vocab_size = embedding.shape.dims().first().copied().unwrap_or(0);
     let context_length = keys.uint("context_length")?;
     let eps = if falcon { "attention.layer_norm_epsilon" } else { "attention.layer_norm_rms_epsilon" };
     let Some(norm_eps) = keys.float(eps) else {

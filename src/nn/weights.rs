@@ -46,13 +46,17 @@ impl Weights {
     pub fn device(&self) -> &Device {
         &self.device
     }
-    /// Is there a weight of that name?
+    /// Is there a weight of that name? One of a type that cannot be read counts: asking for it is an error, not an absence.
     pub fn contains(&self, name: &str) -> bool {
-        self.meta(&self.full(name)).is_some()
+        let name = self.full(name);
+        match &self.source {
+            Source::Checkpoint(c) => c.info(&name).is_some() || c.unsupported().iter().any(|t| t.name == name),
+            Source::Tensors(map) => map.contains_key(&name),
+        }
     }
     /// The weight's dtype, if it is there.
     pub fn dtype(&self, name: &str) -> Option<DType> {
-        Some(self.meta(&self.full(name))?.1)
+        Some(self.require(&self.full(name)).ok()?.1)
     }
     /// Bytes of all weights, whatever the prefix.
     pub fn total_bytes(&self) -> u64 {
@@ -77,10 +81,7 @@ impl Weights {
                 let bytes = checkpoint.read(&name).await?;
                 Tensor::from_buffer(bytes, dtype, wanted, &self.device)?
             }
-            Source::Tensors(map) => match map.get(&name) {
-                Some(tensor) => tensor.clone(),
-                None => return Err(Error::weight(name, "missing")),
-            },
+            Source::Tensors(map) => in_map(map, &name)?.clone(),
         };
         self.loaded.set(self.loaded.get() + tensor_bytes(&tensor));
         Ok(tensor)
@@ -96,15 +97,13 @@ impl Weights {
     fn require(&self, full: &str) -> Result<(&Shape, DType)> {
         match &self.source {
             Source::Checkpoint(checkpoint) => checkpoint.require(full).map(|info| (&info.shape, info.dtype)),
-            Source::Tensors(_) => self.meta(full).ok_or_else(|| Error::weight(full, "missing")),
+            Source::Tensors(map) => in_map(map, full).map(|t| (t.shape(), t.dtype())),
         }
     }
-    fn meta(&self, full: &str) -> Option<(&Shape, DType)> {
-        match &self.source {
-            Source::Checkpoint(checkpoint) => checkpoint.info(full).map(|info| (&info.shape, info.dtype)),
-            Source::Tensors(map) => map.get(full).map(|t| (t.shape(), t.dtype())),
-        }
-    }
+}
+
+fn in_map<'a>(map: &'a HashMap<String, Tensor>, name: &str) -> Result<&'a Tensor> {
+    map.get(name).ok_or_else(|| Error::weight(name, "is not among the tensors"))
 }
 
 fn tensor_bytes(tensor: &Tensor) -> u64 {
