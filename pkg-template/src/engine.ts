@@ -1,6 +1,6 @@
 // The engine beside its files: in the Worker, or in the caller's own thread where there is no Worker.
 import init, * as wasm from './votive_wasm.js';
-import { CrashError, DisposedError, FormatError, NetworkError, OutOfMemoryError, throwIfAborted, toVotiveError, UnsupportedError, VotiveError } from './errors.js';
+import { CrashError, DisposedError, NetworkError, OutOfMemoryError, throwIfAborted, toVotiveError, UnsupportedError, VotiveError } from './errors.js';
 import { isNode, nodeFileSystem, openPath, pathOf } from './storage/node.js';
 import { deleteFromCache } from './storage/cache.js';
 import { type DownloadContext, MEMORY_LIMIT, type OpenFile, openRemote } from './source/download.js';
@@ -70,21 +70,21 @@ export class LocalBackend implements Backend {
       const either = AbortSignal.any([signal, stop.signal]);
       const context: DownloadContext = { signal: either, cache: options.cache, onProgress };
       const files: OpenFile[] = [];
+      let refs: FileRef[] = [];
       try {
-        const [refs] = await Promise.all([resolve(source, options, context), start()]);
+        [refs] = await Promise.all([resolve(source, options, context), start()]);
         await openAll(refs, context, files);
-        const model = await this.#read(files, options, onProgress, either);
+        this.#model = await this.#read(files, options, onProgress, either);
         await Promise.all(files.map((file) => file.done));
         throwIfAborted(signal);
-        this.#model = model;
       } catch (error) {
         stop.abort();
+        this.#model?.free();
+        this.#model = undefined;
+        await Promise.all(files.map((file) => file.close()));
         throwIfAborted(signal);
         const known = toVotiveError(error);
-        // What is kept of it would only fail again.
-        if (known instanceof FormatError) await Promise.all(files.map((file) => file.close()));
-        if (known instanceof FormatError && source.kind === 'urls') await Promise.allSettled(source.urls.map(deleteFromCache));
-        if (known instanceof FormatError && source.kind === 'hub') await deleteFromCache(source.id.split(':')[0] as string).catch(() => undefined);
+        if (known.code === 'format' || known.code === 'not-found') await forget(source, refs);
         throw known;
       } finally {
         await Promise.all(files.map((file) => file.close()));
@@ -193,6 +193,11 @@ export class LocalBackend implements Backend {
     return this.#inTurn(undefined, async () => this.#guard(() => this.#loaded().applyChatTemplate(messages, addGenerationPrompt)));
   }
 
+  /** What an error means that no call saw: a trap of the engine outside of any promise. */
+  explain(error: unknown): VotiveError {
+    return this.#engineError(error);
+  }
+
   info(): ModelInfo {
     const info = this.#guard(() => this.#loaded().info());
     return { ...info, memoryBytes: wasm.memoryBytes() };
@@ -240,6 +245,13 @@ export class LocalBackend implements Backend {
     if (known instanceof CrashError) this.#crash = known;
     return known;
   }
+}
+
+/** Deletes what is kept of a model that cannot be loaded: it would only fail again. */
+async function forget(source: SourceSpec, refs: FileRef[]): Promise<void> {
+  const urls = refs.flatMap((ref) => (ref.kind === 'remote' ? [ref.url] : []));
+  const hubId = source.kind === 'hub' ? [source.id.split(':')[0] as string] : [];
+  await Promise.allSettled([...urls, ...hubId].map(deleteFromCache));
 }
 
 /** Opens the files side by side, into `files`; those that may lack may lack. */

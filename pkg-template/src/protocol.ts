@@ -15,5 +15,5 @@ export type Call =
 /** From the page: a call, or that one is to be stopped. */
 export type Request = { id: number; call: Call } | { id: number; abort: true };
 
-/** From the Worker: what happens in a call, and how it ended. */
-export type Reply = { id: number; progress: LoadProgress } | { id: number; event: GenerateEvent } | { id: number; value: unknown } | { id: number; error: WireError };
+/** From the Worker: what happens in a call, how it ended, or that the engine is lost. */
+export type Reply = { fatal: WireError } | { id: number; progress: LoadProgress } | { id: number; event: GenerateEvent } | { id: number; value: unknown } | { id: number; error: WireError };

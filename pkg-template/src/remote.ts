@@ -1,6 +1,6 @@
 // The page's side of the Worker: starts it, calls it, ends it.
 import type { Backend, EngineGenerateOptions, EngineLoadOptions, GenerateEvent, Prompt } from './engine.js';
-import { abortReason, CrashError, DisposedError, fromWire, throwIfAborted, VotiveError } from './errors.js';
+import { abortReason, CrashError, DisposedError, fromWire, InputError, throwIfAborted, VotiveError } from './errors.js';
 import type { Call, Reply, Request } from './protocol.js';
 import type { SourceSpec } from './source/resolve.js';
 import type { GenerationResult, LoadProgress, Message, ModelInfo } from './types.js';
@@ -83,8 +83,13 @@ export class WorkerBackend implements Backend {
           settle(value);
         };
       this.#pending.set(id, { resolve: settled(resolve as (value: never) => void), reject: settled(reject), ...handlers });
+      try {
+        this.#post({ id, call });
+      } catch (cause) {
+        this.#pending.delete(id);
+        throw new InputError(`an argument cannot be sent to the Worker: ${(cause as Error).message}`, { cause });
+      }
       signal?.addEventListener('abort', onAbort);
-      this.#post({ id, call });
     });
   }
 
@@ -93,6 +98,7 @@ export class WorkerBackend implements Backend {
   }
 
   #onReply(reply: Reply): void {
+    if ('fatal' in reply) return this.#close(fromWire(reply.fatal));
     const pending = this.#pending.get(reply.id);
     if ('error' in reply && reply.error.code === 'crashed') {
       this.#close(fromWire(reply.error));

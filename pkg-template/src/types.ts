@@ -42,7 +42,7 @@ export interface LoadOptions {
   quantization?: string;
   /** Hub ids: branch, tag or commit. Default `'main'`. */
   revision?: string;
-  /** Sent as a bearer token to the hub, for private and gated models. Never stored. */
+  /** Sent as a bearer token to the hub (or to the URLs given), for private and gated models. Never stored. */
   token?: string;
   /** Where hub ids are looked up. Default `'https://huggingface.co'`. */
   hubEndpoint?: string;

@@ -12,6 +12,12 @@ addEventListener('message', ({ data }: MessageEvent<Request>) => {
   else void answer(data.id, data.call);
 });
 
+// A trap outside of any promise, for instance when memory ran out: all calls that wait have to be told.
+addEventListener('error', (event) => {
+  event.preventDefault();
+  reply({ fatal: toWire(backend.explain(event.error ?? event.message)) });
+});
+
 async function answer(id: number, call: Call): Promise<void> {
   const controller = new AbortController();
   running.set(id, controller);

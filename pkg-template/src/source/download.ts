@@ -1,5 +1,5 @@
 // One file over HTTP: kept while it arrives, readable while it arrives, resumed by a byte range after a cut.
-import { AbortError, NetworkError, OutOfMemoryError, StorageError, toVotiveError } from '../errors.js';
+import { AbortError, FormatError, NetworkError, OutOfMemoryError, StorageError, toVotiveError } from '../errors.js';
 import { checkQuota, lookup, openForWriting } from '../storage/cache.js';
 import { memoryFile } from '../storage/pieces.js';
 import type { StoredEntry, StoredFile } from '../storage/store.js';
@@ -196,6 +196,10 @@ class Download implements OpenFile {
       this.size = 0;
       return this.#attempt(0, signal, onSize);
     }
+    if (promised !== undefined && total > 0 && promised !== total) {
+      await response.body?.cancel();
+      throw new FormatError(`${url}: it has ${total} bytes where the hub lists ${promised}`);
+    }
     this.size = promised ?? (total || (isPart ? this.size : 0));
     if (this.size > MEMORY_LIMIT) {
       await response.body?.cancel();
@@ -223,7 +227,7 @@ class Download implements OpenFile {
     const received = this.#file.length;
     if (this.size === 0 || (promised === undefined && received > this.size && !isResumed)) this.size = received; // unknown, or told of the compressed form
     if (received < this.size) throw new NetworkError(url, `the connection ended after ${received} of ${this.size} bytes`);
-    if (received > this.size) throw new NetworkError(url, `${received} bytes arrived where ${this.size} were promised`, response.status);
+    if (received > this.size) throw new FormatError(`${url}: ${received} bytes arrived where ${this.size} were promised`);
   }
 
   async #request(resumeFrom: number, signal: AbortSignal): Promise<Response> {
