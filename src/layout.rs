@@ -44,12 +44,12 @@ impl Layout {
     }
     /// Row-major without gaps (start may be anywhere)?
     pub fn is_contiguous(&self) -> bool {
-        let mut expected = 1;
+        let mut expected = 1usize;
         for (&d, &s) in self.dims().iter().zip(&self.strides).rev() {
             if d != 1 && s != expected {
                 return self.shape.elements() == 0;
             }
-            expected *= d;
+            expected = expected.saturating_mul(d);
         }
         true
     }

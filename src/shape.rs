@@ -29,9 +29,10 @@ impl Shape {
     }
     /// Row-major strides in elements.
     pub fn strides(&self) -> Vec<usize> {
-        let mut strides = vec![1; self.rank()];
+        let mut strides = vec![1usize; self.rank()];
         for i in (1..self.rank()).rev() {
-            strides[i - 1] = strides[i] * self.0[i];
+            // Beside a size of 0 the others may be anything; nothing is read by such strides.
+            strides[i - 1] = strides[i].saturating_mul(self.0[i]);
         }
         strides
     }

@@ -112,6 +112,9 @@ impl Tensor {
         if shape == *self.shape() {
             return Ok(self.clone());
         }
+        if shape.checked_elements().is_none() {
+            return Err(Error::shape("broadcast_to", format!("{shape} has more elements than can be counted")));
+        }
         Ok(self.with_layout(self.layout().broadcast_to(&shape)?))
     }
     /// PyTorch's `expand`: [`Tensor::broadcast_to`] where [`HOLE`] keeps a size.

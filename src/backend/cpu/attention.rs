@@ -94,7 +94,6 @@ pub(super) fn attention(options: Options, inputs: &[View<'_>], out: &Meta) -> Re
     } else {
         pool::parallel(b * g * tiles, work);
     }
-    drop(shared);
     Ok(result)
 }
 
@@ -127,7 +126,7 @@ impl Tile<'_> {
         let Options { scale, causal, window, .. } = self.options;
         let mut queries = vec![0.0; self.rows * d];
         let mut totals = vec![0.0; self.rows * e];
-        for (row, query) in queries.chunks_exact_mut(d.max(1)).enumerate() {
+        for (row, query) in queries.chunks_exact_mut(d).enumerate() {
             let (head, at) = self.place(row);
             query.iter_mut().zip(self.q.row(self.batch, head, at)).for_each(|(o, v)| *o = v * scale);
         }
@@ -242,7 +241,7 @@ unsafe fn score_block<S: Simd>(
     keys: usize,
     scores: &mut [f32; ROWS * KEYS],
 ) {
-    let rows = queries.len().checked_div(d).unwrap_or(0);
+    let rows = queries.len() / d;
     debug_assert!(rows <= ROWS && keys <= KEYS && (keys == 0 || (keys - 1) * step + d <= k.len()));
     by_rows!(rows, row, R => {
         let q = queries[row * d..].as_ptr();
@@ -305,7 +304,7 @@ unsafe fn add_block<S: Simd>(
     e: usize,
     totals: &mut [f32],
 ) {
-    let rows = totals.len().checked_div(e).unwrap_or(0);
+    let rows = totals.len() / e;
     debug_assert!(rows <= ROWS && keys <= KEYS && (keys == 0 || (keys - 1) * step + e <= v.len()));
     let wide = 2 * S::LANES;
     by_rows!(rows, row, R => {

@@ -27,7 +27,6 @@ fn map<T: Num>(x: &View<'_>, out: &Meta, f: impl Fn(&mut [T::Wide]) + Sync) -> R
             f(wide);
         });
     });
-    drop(shared);
     Ok(result)
 }
 
@@ -52,7 +51,6 @@ fn zip<T: Num>(
             f(wide, b);
         });
     });
-    drop(shared);
     Ok(result)
 }
 
@@ -129,7 +127,6 @@ fn compare_typed<T: Num>(op: Compare, a: &View<'_>, b: &View<'_>, out: &Meta) ->
             Compare::Ge => each.for_each(|((o, a), b)| *o = u8::from(a >= b)),
         }
     });
-    drop(shared);
     Ok(result)
 }
 
@@ -158,7 +155,6 @@ fn where_sized<T: bytemuck::Pod + Send + Sync>(c: &View<'_>, a: &View<'_>, b: &V
             *o = if c_data[c + i * c_stride] != 0 { a_data[a + i * a_stride] } else { b_data[b + i * b_stride] };
         }
     });
-    drop(shared);
     Ok(result)
 }
 
@@ -183,7 +179,6 @@ where
             *o = B::shorten(data[piece.from[0] + i * stride].widen().cast());
         }
     });
-    drop(shared);
     Ok(result)
 }
 

@@ -139,6 +139,7 @@ macro_rules! float {
             }
             fn unary(op: Unary, x: &mut [$t]) {
                 use $math as m;
+                const SQRT_2_OVER_PI: $t = std::$t::consts::FRAC_2_SQRT_PI * std::$t::consts::FRAC_1_SQRT_2;
                 match op {
                     Unary::Neg => map(x, |v| -v),
                     Unary::Abs => map(x, $t::abs),
@@ -162,7 +163,7 @@ macro_rules! float {
                     Unary::Gelu => map(x, |v| 0.5 * v * (1.0 + m::erf(v * std::$t::consts::FRAC_1_SQRT_2))),
                     // 0.5 v (1 + tanh u) = v / (1 + e^-2u)
                     Unary::GeluTanh => map(x, |v| {
-                        let u = 0.797_884_560_802_865_4 * (v + 0.044715 * v * v * v);
+                        let u = SQRT_2_OVER_PI * (v + 0.044715 * v * v * v);
                         v / (1.0 + m::exp(-2.0 * u))
                     }),
                 }

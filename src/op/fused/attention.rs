@@ -24,6 +24,9 @@ pub(in crate::op) fn infer(inputs: &[Input<'_>]) -> Result<Meta> {
     if (b, b) != (kb, vb) {
         return fail("batch sizes differ");
     }
+    if d == 0 {
+        return fail("heads have no elements");
+    }
     if d != kd {
         return fail(&format!("head sizes {d} and {kd} of q and k differ"));
     }
