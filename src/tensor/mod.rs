@@ -32,6 +32,14 @@ use crate::{
 use std::sync::Arc;
 
 /// An n-dimensional array on a device. Operations return new tensors; views share memory and never copy.
+///
+/// ```
+/// use votive::{Device, Tensor};
+/// let a = Tensor::new([[1.0f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+/// let b = (a.matmul(&a.t()?)? + 1.0)?;
+/// assert_eq!(b.to_vec_sync::<f32>()?, [6.0, 12.0, 12.0, 26.0]);
+/// # Ok::<(), votive::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Tensor(Arc<Inner>);
 

@@ -71,3 +71,60 @@ fn operators_take_tensors_and_numbers() -> Result<()> {
     assert_eq!((bytes - 1.0)?.to_vec_sync::<u8>()?, [4, 6]);
     Ok(())
 }
+
+#[test]
+fn sizes_beyond_memory_are_errors() -> Result<()> {
+    let one = Tensor::zeros([1, 1], DType::F32, &cpu())?;
+    let huge = 1usize << (usize::BITS / 2);
+    assert!(one.broadcast_to([huge, huge]).is_err());
+    assert!(Tensor::zeros([huge, huge], DType::U8, &cpu()).is_err());
+    let wide = one.broadcast_to([huge - 1, huge - 1])?;
+    assert!(wide.add(&one).is_err(), "nothing is allocated before the size is known to be possible");
+    assert_eq!(Tensor::zeros([0, huge, huge], DType::F32, &cpu())?.sum(..)?.to_vec_sync::<f32>()?, [0.0]);
+    Ok(())
+}
+
+#[test]
+fn block_formats_are_weights() -> Result<()> {
+    // Q8_0 stores 127 exactly: the scale is 1.
+    let w = Tensor::full(127.0, [3, 64], DType::F32, &cpu())?.to_dtype(DType::Q8_0)?;
+    let message = |r: Result<Tensor>| r.unwrap_err().to_string();
+    assert_eq!(message(w.exp()), "exp: q8_0 is a block format; dequantize it with to_dtype first");
+    assert_eq!(message(w.t()), "t: q8_0 is a block format; its rows stay the last dimension");
+    assert_eq!(message(w.narrow(1, 5, 32)), "narrow: 5..5+32 cuts blocks of q8_0");
+    assert_eq!(
+        message(w.reshape([6, 32])?.reshape([12, 16])),
+        "reshape: [6, 32] as [12, 16]: rows are not whole blocks of q8_0"
+    );
+    assert_eq!(
+        w.narrow(0, 1, 2)?.narrow(1, 32, 32)?.to_dtype(DType::F32)?.sum(..)?.to_vec_sync::<f32>()?,
+        [64.0 * 127.0]
+    );
+    assert_eq!(Tensor::cat(&[&w, &w], 0)?.dims(), [6, 64]);
+    Ok(())
+}
+
+#[test]
+fn shapes_that_attention_refuses() -> Result<()> {
+    let make = |shape: [usize; 4]| Tensor::zeros(shape, DType::F32, &cpu());
+    let options = AttentionOptions { scale: 1.0, causal: true, window: None, softcap: None };
+    let attend = |q, k, v| -> Result<String> {
+        Ok(make(q)?.attention(&make(k)?, &make(v)?, None, options).unwrap_err().to_string())
+    };
+    let heads = attend([1, 3, 2, 8], [1, 2, 4, 8], [1, 2, 4, 8])?;
+    assert_eq!(
+        heads,
+        "attention: q [1, 3, 2, 8], k [1, 2, 4, 8], v [1, 2, 4, 8]: 3 query heads are no multiple of 2 key heads"
+    );
+    assert!(attend([1, 2, 2, 8], [1, 2, 4, 6], [1, 2, 4, 8])?.contains("head sizes 8 and 6"));
+    assert!(attend([1, 2, 2, 8], [1, 2, 4, 8], [1, 2, 5, 8])?.contains("heads or length"));
+    // Queries before the first key see nothing, and give zeros on every path.
+    let (q, k) = (make([1, 1, 3, 8])?, Tensor::ones([1, 1, 2, 8], DType::F32, &cpu())?);
+    let out = q.attention(&k, &k, None, options)?;
+    assert_eq!(out.narrow(2, 0, 1)?.to_vec_sync::<f32>()?, [0.0; 8]);
+    assert_eq!(out.narrow(2, 2, 1)?.to_vec_sync::<f32>()?, [1.0; 8]);
+    let op = Op::Attention { scale: 1.0, causal: true, window: None, softcap: None };
+    let decomposed = op.decompose(&[&q, &k, &k]).unwrap()?;
+    assert_eq!(decomposed.to_vec_sync::<f32>()?, out.to_vec_sync::<f32>()?);
+    Ok(())
+}
