@@ -44,6 +44,7 @@ pub(super) trait Wide: Num<Wide = Self> + Default {
     /// The smaller; NaN if either is.
     fn smaller(self, other: Self) -> Self;
     /// Applies a function to each element.
+    /// Not inlined, as `binary`: one copy serves every dtype that is computed in this type.
     fn unary(op: Unary, x: &mut [Self]);
     /// `a[i] = op(a[i], b[i])`
     fn binary(op: Binary, a: &mut [Self], b: &[Self]);
@@ -137,6 +138,7 @@ macro_rules! float {
             fn smaller(self, other: $t) -> $t {
                 if other < self || other.is_nan() { other } else { self }
             }
+            #[inline(never)]
             fn unary(op: Unary, x: &mut [$t]) {
                 use $math as m;
                 const SQRT_2_OVER_PI: $t = std::$t::consts::FRAC_2_SQRT_PI * std::$t::consts::FRAC_1_SQRT_2;
@@ -168,6 +170,7 @@ macro_rules! float {
                     }),
                 }
             }
+            #[inline(never)]
             fn binary(op: Binary, a: &mut [$t], b: &[$t]) {
                 match op {
                     Binary::Add => zip(a, b, |a, b| a + b),
@@ -219,6 +222,7 @@ macro_rules! int {
             fn smaller(self, other: $t) -> $t {
                 self.min(other)
             }
+            #[inline(never)]
             fn unary(op: Unary, x: &mut [$t]) {
                 #[allow(unused_comparisons)]
                 match op {
@@ -231,6 +235,7 @@ macro_rules! int {
                     _ => {}
                 }
             }
+            #[inline(never)]
             fn binary(op: Binary, a: &mut [$t], b: &[$t]) {
                 match op {
                     Binary::Add => zip(a, b, $t::wrapping_add),

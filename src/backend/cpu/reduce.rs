@@ -67,7 +67,8 @@ pub(super) fn extreme<W: Wide>(x: &[W], pick: impl Fn(W, W) -> W, first: W) -> W
     lanes.into_iter().fold(rest, pick)
 }
 
-/// One piece reduced.
+/// One piece reduced. Not inlined: one copy for each wide type.
+#[inline(never)]
 fn fold_piece<W: Accumulate>(reduce: Reduce, x: &[W]) -> W::Total {
     match reduce {
         Reduce::Sum | Reduce::Mean => W::sum(x),
@@ -111,12 +112,22 @@ pub(super) fn reduce(reduce: Reduce, dims: &[usize], x: &View<'_>, out: &Meta) -
             let count: usize = dims.iter().map(|&d| x.layout.dims()[d]).product();
             totals.iter_mut().for_each(|t| *t = mean(*t, count));
         }
-        let mut result = output(out)?;
-        with_num!(out.dtype, reduce.name(), O => {
-            let values = result.as_slice_mut::<O>()?;
-            values.iter_mut().zip(&totals).for_each(|(o, t)| *o = O::shorten((*t).cast()));
-            Ok(result)
-        })
+        store(reduce.name(), &totals, out)
+    })
+}
+
+/// Totals as the dtype of the result. Compiled once for each accumulator instead of once for each pair of dtypes, which would
+/// be most of what reductions weigh in the browser's module.
+#[inline(never)]
+fn store<A>(op: &'static str, totals: &[A], out: &Meta) -> Result<Buffer>
+where
+    A: Wide + CastTo<f32> + CastTo<f64> + CastTo<i64> + CastTo<i32> + CastTo<u32> + CastTo<u8>,
+{
+    let mut result = output(out)?;
+    with_num!(out.dtype, op, O => {
+        let values = result.as_slice_mut::<O>()?;
+        values.iter_mut().zip(totals).for_each(|(o, t)| *o = O::shorten((*t).cast()));
+        Ok(result)
     })
 }
 
@@ -196,18 +207,15 @@ pub(super) fn cumsum(dim: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
     with_num!(x.dtype, "cumsum", T => {
         let data = typed::<T>(x)?;
         let (size, stride) = (x.layout.dims()[dim], x.layout.strides()[dim]);
-        let mut result = output(out)?;
-        with_num!(out.dtype, "cumsum", O => {
-            let values = result.as_slice_mut::<O>()?;
-            for (from, at) in lines(x.layout, dim).indices().zip(lines(&whole, dim).indices()) {
-                let mut total = <<T as Num>::Wide as Accumulate>::Total::ZERO;
-                for i in 0..size {
-                    total = total.plus(data[from + i * stride].widen().total());
-                    values[at + i * to] = O::shorten(total.cast());
-                }
+        let mut totals = vec![<<T as Num>::Wide as Accumulate>::Total::ZERO; whole.shape().elements()];
+        for (from, at) in lines(x.layout, dim).indices().zip(lines(&whole, dim).indices()) {
+            let mut total = <<T as Num>::Wide as Accumulate>::Total::ZERO;
+            for i in 0..size {
+                total = total.plus(data[from + i * stride].widen().total());
+                totals[at + i * to] = total;
             }
-            Ok(result)
-        })
+        }
+        store("cumsum", &totals, out)
     })
 }
 

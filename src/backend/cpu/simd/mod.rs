@@ -1,6 +1,6 @@
-//! One vector abstraction: kernels are written once over [`Simd`], each instruction set is one file.
+//! One vector abstraction: kernels are written once over `Simd`, each instruction set is one file.
 //!
-//! A [`Kernel`] is a struct of arguments with a generic body; [`Isa::run`] calls the body compiled for that instruction
+//! A `Kernel` is a struct of arguments with a generic body; `Isa::run` calls the body compiled for that instruction
 //! set, inside a function with its target features, so that everything inlines. Natively the set is detected when the
 //! program runs; WebAssembly has no detection, a module is built for what it uses.
 //!
