@@ -8,27 +8,40 @@ use crate::{
     text::{DetokenizeStream, Sampler, StopMatcher},
 };
 use serde::Serialize;
-use std::sync::{Arc, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Arc, PoisonError},
+};
 
 /// Keys and values of a conversation, and the tokens that they are of.
 pub(super) struct Session {
     cache: KvCache,
     /// Always as many as the cache holds.
     ids: Vec<u32>,
+    /// Which of them were computed together as parts of prompts, in order; the rest were generated one by one.
+    chunks: Vec<Range<usize>>,
 }
 
 impl Session {
     pub fn new(cache: KvCache) -> Self {
-        Self { cache, ids: Vec::new() }
+        Self { cache, ids: Vec::new(), chunks: Vec::new() }
     }
     pub fn clear(&mut self) {
         self.cache.clear();
         self.ids.clear();
+        self.chunks.clear();
     }
     /// Keeps what `prompt` begins with, all but its last token, which must be computed to have something to go on from.
+    ///
+    /// A part of a prompt is kept whole or not at all: kernels for other numbers of rows round differently, and so the
+    /// same prompt is computed in the same way each time, to the same bits.
     fn reuse(&mut self, prompt: &[u32]) -> usize {
         let common = self.ids.iter().zip(prompt).take_while(|(a, b)| a == b).count();
-        let kept = common.min(prompt.len().saturating_sub(1));
+        let mut kept = common.min(prompt.len().saturating_sub(1));
+        if let Some(cut) = self.chunks.iter().find(|chunk| chunk.contains(&kept)) {
+            kept = cut.start;
+        }
+        self.chunks.retain(|chunk| chunk.end <= kept);
         self.cache.truncate(kept);
         self.ids.truncate(kept);
         kept
@@ -220,6 +233,9 @@ impl Generation {
                 let end = self.prompt.len().min(done + self.model.prefill_chunk);
                 let chunk = self.prompt[done..end].to_vec();
                 let logits = self.forward(&chunk)?;
+                if let Some(session) = &mut self.session {
+                    session.chunks.push(done..end);
+                }
                 if end == self.prompt.len() {
                     self.state =
                         if self.max_tokens == 0 { State::Ending(FinishReason::Length) } else { State::Sample(logits) };
@@ -315,5 +331,31 @@ impl Iterator for Generation {
             return None;
         }
         Some(pollster::block_on(self.step()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_prompt_begins_with_is_kept_by_whole_parts() {
+        // A prompt of 5 tokens in parts of 3 and 2, 4 tokens generated, and a second turn of 2.
+        let kept = |prompt: &[u32]| {
+            let ids = (0..11).collect();
+            let mut session = Session { cache: KvCache::new(1), ids, chunks: vec![0..3, 3..5, 9..11] };
+            let kept = session.reuse(prompt);
+            assert!(session.ids.len() == kept && session.chunks.iter().all(|c| c.end <= kept));
+            kept
+        };
+        let upto = |n: u32| (0..n).collect::<Vec<_>>();
+        assert_eq!(kept(&upto(5)), 3, "the first prompt again");
+        assert_eq!(kept(&[0, 1, 99]), 0);
+        assert_eq!(kept(&[0, 1, 2, 99, 100]), 3);
+        assert_eq!(kept(&[0, 1, 2, 3, 4, 99]), 5, "another answer");
+        assert_eq!(kept(&[0, 1, 2, 3, 4, 5, 6, 99]), 7, "a part of the answer");
+        assert_eq!(kept(&upto(11)), 9, "the second prompt again");
+        assert_eq!(kept(&upto(12)), 11);
+        assert_eq!(kept(&[99]), 0);
     }
 }

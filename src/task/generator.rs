@@ -120,7 +120,8 @@ pub(super) type Slot = Arc<Mutex<Option<Session>>>;
 /// A decoder language model with its tokenizer.
 ///
 /// It keeps the keys and values of the last conversation: a prompt that begins with the same tokens computes only the
-/// rest. Its results can so differ in the last bits from those of a fresh model; [`TextGenerator::reset_cache`] forgets.
+/// rest. The same prompt again gives the same logits, to the bit; one that goes on with a conversation may differ in the
+/// last bits from a model that sees all of it for the first time. [`TextGenerator::reset_cache`] forgets.
 pub struct TextGenerator {
     model: Arc<Model>,
     slot: Slot,
