@@ -315,14 +315,11 @@ async fn read_text_files(
             tokenizer.add_eos_ids(&eos_ids(file, json)?);
         }
     }
-    let mut template = None;
-    if let Some(source) = text_file(checkpoint, "chat_template.jinja").await? {
-        let text = |id: Option<u32>| tokenizer.id_to_token(id?);
-        template = Some(ChatTemplate::new(source, text(tokenizer.bos_id()), text(tokenizer.eos_id()))?);
+    let mut source = text_file(checkpoint, "chat_template.jinja").await?;
+    if source.is_none() {
+        source = text_file(checkpoint, "chat_template.json").await?;
     }
-    if let (None, Some(json)) = (&template, &tokenizer_config) {
-        template = ChatTemplate::from_tokenizer_config(json)?;
-    }
+    let mut template = ChatTemplate::from_files(tokenizer_config.as_deref(), source.as_deref(), &tokenizer)?;
     if let (None, Some(metadata)) = (&template, checkpoint.metadata()) {
         template = ChatTemplate::from_gguf(metadata, &tokenizer)?;
     }

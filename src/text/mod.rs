@@ -1,4 +1,10 @@
-//! Tokenizers, chat templates, sampling, streaming detokenisation.
+//! Between text and token ids: tokenizers, chat templates, sampling, streaming detokenisation.
+//!
+//! - [`Tokenizer`] reads a tokenizer.json (through the `tokenizers` crate) or the vocabulary inside a GGUF file (own
+//!   code: byte-level BPE and SentencePiece BPE).
+//! - [`DetokenizeStream`] turns tokens into text as they come, [`StopMatcher`] ends the text at stop strings.
+//! - [`ChatTemplate`] renders messages as the model was trained to see them.
+//! - [`Sampler`] chooses the next token after [`SamplingOptions`].
 
 mod bpe;
 mod detokenize;

@@ -179,7 +179,7 @@ impl Sampler {
             c.weight = f64::from(c.logit).exp();
         }
         if top_p < 1.0 {
-            keep_mass(candidates, top_p.into());
+            keep_mass(candidates, top_p.into(), likelier);
         }
         if min_p > 0.0 {
             candidates.retain(|c| c.weight >= f64::from(min_p)); // the likeliest weighs 1
@@ -228,17 +228,17 @@ fn likeliest(all: impl Iterator<Item = Candidate>, k: usize, out: &mut Vec<Candi
     out.truncate(k);
 }
 
-/// Keeps the fewest of the likeliest that together reach `mass` of the whole weight. Sorts no more than it needs.
-fn keep_mass(candidates: &mut Vec<Candidate>, mass: f64) {
+/// Keeps the fewest candidates, in `order`, that together reach `mass` of the whole weight. Sorts no more than it needs.
+fn keep_mass(candidates: &mut Vec<Candidate>, mass: f64, order: impl Fn(&Candidate, &Candidate) -> Ordering) {
     let goal = mass * candidates.iter().map(|c| c.weight).sum::<f64>();
     let (mut sorted, mut reached, mut step) = (0, 0.0, 256);
     while sorted < candidates.len() {
         let rest = &mut candidates[sorted..];
         let n = step.min(rest.len());
         if n < rest.len() {
-            rest.select_nth_unstable_by(n - 1, likelier);
+            rest.select_nth_unstable_by(n - 1, &order);
         }
-        rest[..n].sort_unstable_by(likelier);
+        rest[..n].sort_unstable_by(&order);
         for (i, c) in rest[..n].iter().enumerate() {
             reached += c.weight;
             if reached >= goal {
@@ -254,15 +254,10 @@ fn keep_mass(candidates: &mut Vec<Candidate>, mass: f64) {
 /// Locally typical sampling: those whose surprise −ln p is nearest to the entropy, until they reach `mass`.
 fn keep_typical(candidates: &mut Vec<Candidate>, mass: f64) {
     let total: f64 = candidates.iter().map(|c| c.weight).sum();
-    let surprise = |c: &Candidate| total.ln() - f64::from(c.logit);
+    let log_total = total.ln();
+    let surprise = |c: &Candidate| log_total - f64::from(c.logit);
     let entropy: f64 = candidates.iter().filter(|c| c.weight > 0.0).map(|c| c.weight / total * surprise(c)).sum();
     let distance = |c: &Candidate| (surprise(c) - entropy).abs();
-    candidates.sort_unstable_by(|a, b| distance(a).total_cmp(&distance(b)).then(likelier(a, b)));
-    let mut reached = 0.0;
-    let enough = candidates.iter().position(|c| {
-        reached += c.weight;
-        reached >= mass * total
-    });
-    candidates.truncate(enough.map_or(candidates.len(), |i| i + 1));
+    keep_mass(candidates, mass, |a, b| distance(a).total_cmp(&distance(b)).then(likelier(a, b)));
     candidates.sort_unstable_by(likelier);
 }

@@ -112,28 +112,25 @@ impl ChatTemplate {
         Self::with_templates(templates, text(tokenizer.bos_id()), text(tokenizer.eos_id())).map(Some)
     }
 
-    /// The template of a tokenizer_config.json: one string, or a list of named ones, of which `default` and
-    /// `tool_use` are used.
+    /// The template of a model's folder, if it has one. `template` is the text of chat_template.jinja or
+    /// chat_template.json; without it, the one in tokenizer_config.json is taken: a string, or a list of named ones, of
+    /// which `default` and `tool_use` are used. `bos_token` and `eos_token` are the config's, else the tokenizer's.
     ///
     /// # Errors
-    /// [`Error::Format`] when it is not JSON or the list has no `default`; as [`ChatTemplate::new`].
-    pub fn from_tokenizer_config(json: &str) -> Result<Option<Self>> {
-        Self::from_files(Some(json), None)
-    }
-
-    /// The template of a model's folder: `template` is the text of chat_template.jinja or chat_template.json, which
-    /// goes before the one in tokenizer_config.json; the latter says what `bos_token` and `eos_token` are.
-    ///
-    /// # Errors
-    /// As [`ChatTemplate::from_tokenizer_config`].
-    pub fn from_files(tokenizer_config: Option<&str>, template: Option<&str>) -> Result<Option<Self>> {
+    /// [`Error::Format`] when a file is not JSON or the list has no `default`; as [`ChatTemplate::new`].
+    pub fn from_files(
+        tokenizer_config: Option<&str>,
+        template: Option<&str>,
+        tokenizer: &Tokenizer,
+    ) -> Result<Option<Self>> {
         let parse = |file: &str, json: &str| {
             serde_json::from_str::<Value>(json).map_err(|e| Error::format(file, e.to_string()))
         };
         let config = tokenizer_config.map(|c| parse("tokenizer_config.json", c)).transpose()?.unwrap_or_default();
-        let token = |name: &str| {
+        let token = |name: &str, id: Option<u32>| {
             let token = &config[name];
-            token.as_str().or_else(|| token["content"].as_str()).map(str::to_owned)
+            let text = token.as_str().or_else(|| token["content"].as_str()).map(str::to_owned);
+            text.or_else(|| tokenizer.id_to_token(id?))
         };
         let source = match template {
             // A Jinja template may begin with a brace, but never with one that begins a JSON object's key.
@@ -156,7 +153,8 @@ impl ChatTemplate {
             let message = format!("chat_template has no template called default, only {names:?}");
             return Err(Error::format("tokenizer_config.json", message));
         }
-        Self::with_templates(templates, token("bos_token"), token("eos_token")).map(Some)
+        let (bos, eos) = (token("bos_token", tokenizer.bos_id()), token("eos_token", tokenizer.eos_id()));
+        Self::with_templates(templates, bos, eos).map(Some)
     }
 
     /// Renders a conversation. The text already has the tokens that begin it: encode it with `add_special: false`.

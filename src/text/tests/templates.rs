@@ -73,19 +73,21 @@ fn where_templates_come_from() {
         let options = RenderOptions { tools: tools.then(Vec::new), ..Default::default() };
         template.unwrap().render(&[], &options).unwrap()
     };
+    let tokenizer = Tokenizer::from_json(small_json().to_string().as_bytes()).unwrap();
+    let files = |config: Option<&str>, template: Option<&str>| ChatTemplate::from_files(config, template, &tokenizer);
     let config = r#"{"bos_token": {"content": "<b>", "lstrip": false}, "eos_token": "<e>", "chat_template": "{{ bos_token }}1{{ eos_token }}"}"#;
-    assert_eq!(render(ChatTemplate::from_tokenizer_config(config).unwrap(), false), "<b>1<e>");
-    assert_eq!(render(ChatTemplate::from_files(Some(config), Some("{{ eos_token }}2")).unwrap(), false), "<e>2");
+    assert_eq!(render(files(Some(config), None).unwrap(), false), "<b>1<e>");
+    assert_eq!(render(files(Some(config), Some("{{ eos_token }}2")).unwrap(), false), "<e>2");
     let json = r#" {"chat_template": "{{ bos_token }}3"}"#;
-    assert_eq!(render(ChatTemplate::from_files(Some(config), Some(json)).unwrap(), false), "<b>3");
-    assert_eq!(render(ChatTemplate::from_files(None, Some("{%- if true %}4{% endif %}")).unwrap(), false), "4");
+    assert_eq!(render(files(Some(config), Some(json)).unwrap(), false), "<b>3");
+    assert_eq!(render(files(None, Some("{%- if true %}4{% endif %}")).unwrap(), false), "4");
     let named =
         r#"{"chat_template": [{"name": "tool_use", "template": "tools"}, {"name": "default", "template": "plain"}]}"#;
-    assert_eq!(render(ChatTemplate::from_tokenizer_config(named).unwrap(), false), "plain");
-    assert_eq!(render(ChatTemplate::from_tokenizer_config(named).unwrap(), true), "tools");
-    assert!(ChatTemplate::from_tokenizer_config("{}").unwrap().is_none());
-    assert!(ChatTemplate::from_tokenizer_config(r#"{"chat_template": [{"name": "rag", "template": "x"}]}"#).is_err());
-    assert!(ChatTemplate::from_tokenizer_config("{").is_err());
+    assert_eq!(render(files(Some(named), None).unwrap(), false), "plain");
+    assert_eq!(render(files(Some(named), None).unwrap(), true), "tools");
+    assert!(files(Some("{}"), None).unwrap().is_none());
+    assert!(files(Some(r#"{"chat_template": [{"name": "rag", "template": "x"}]}"#), None).is_err());
+    assert!(files(Some("{"), None).is_err());
 }
 
 #[test]
