@@ -10,6 +10,7 @@ use std::{
 };
 use votive::{
     Error,
+    backend::{LocalFuture, cpu::Buffer},
     format::{ByteSource, Checkpoint, MemorySource},
 };
 
@@ -291,6 +292,78 @@ fn safetensors_with_bad_headers() {
         lie[..8].copy_from_slice(&length.to_le_bytes());
         refused(name, &lie, expected);
     }
+}
+
+/// A large file whose bytes after the first few are zeros, made as they are asked for; it takes no memory itself.
+struct Sparse {
+    head: Vec<u8>,
+    len: u64,
+}
+
+impl ByteSource for Sparse {
+    fn name(&self) -> &str {
+        "large.gguf"
+    }
+    fn len(&self) -> u64 {
+        self.len
+    }
+    fn read(&self, offset: u64, len: usize) -> LocalFuture<'_, votive::Result<Buffer>> {
+        Box::pin(async move {
+            let mut buffer = Buffer::zeroed(len)?;
+            let head = self.head.get(offset as usize..).unwrap_or_default();
+            let n = head.len().min(len);
+            buffer.bytes_mut()[..n].copy_from_slice(&head[..n]);
+            Ok(buffer)
+        })
+    }
+}
+
+/// The most held while opening a sparse file and reading what is in it, and how that went.
+fn peak_of(head: Vec<u8>, len: u64) -> (isize, Result<usize, Error>) {
+    let source: Box<dyn ByteSource> = Box::new(Sparse { head, len });
+    let before = LIVE.get();
+    PEAK.set(before);
+    let result = block_on(async {
+        let checkpoint = Checkpoint::open(vec![source]).await?;
+        let mut bytes = 0;
+        for name in checkpoint.names() {
+            bytes += checkpoint.read(name).await?.len();
+        }
+        Ok(bytes)
+    });
+    (PEAK.get() - before, result)
+}
+
+#[test]
+fn large_files_that_lie_cost_nothing_large() {
+    const LEN: u64 = 1 << 44;
+    for n in [1 << 20, 1 << 30, 1 << 39] {
+        for head in [
+            Gguf::new(n, 0),
+            Gguf::new(0, n),
+            Gguf::new(0, 1).text("key").u32(9).u32(9).u64(n).u32(9).u64(n),
+            Gguf::new(1, 1).text("key").u32(8).u64(n.max(1 << 29)),
+            Gguf::new(1, 0).tensor("t", &[n], 99, 0),
+        ] {
+            let (peak, result) = peak_of(head.0, LEN);
+            assert!(result.is_err(), "a count of {n}");
+            assert!(peak < 16 << 20, "{peak} bytes held for a count of {n}");
+        }
+    }
+    // The header must end somewhere: numbers are read as long as there are any, up to a limit.
+    let (peak, result) = peak_of(Gguf::new(0, 1).text("key").u32(9).u32(7).u64(1 << 40).0, LEN);
+    assert!(result.unwrap_err().to_string().contains("header is longer"));
+    assert!(peak < 300 << 20, "{peak}");
+}
+
+#[test]
+fn a_streamed_tensor_is_held_once() {
+    const TENSOR: usize = 100 << 20;
+    let head = Gguf::new(2, 0).tensor("a", &[TENSOR as u64 / 4], 0, 0).tensor("b", &[8], 0, TENSOR as u64);
+    let (peak, result) = peak_of(head.0, (TENSOR + 4096) as u64);
+    assert_eq!(result.unwrap(), TENSOR + 32);
+    let beside = peak - TENSOR as isize;
+    assert!((0..=9 << 20).contains(&beside), "{beside} bytes held beside a tensor of {TENSOR}");
 }
 
 /// Marsaglia's xorshift64*: the same noise on every machine.

@@ -11,13 +11,15 @@ use crate::{
 use std::collections::HashSet;
 
 /// More header than this is a lie: the largest vocabularies need about 10 MB.
-const MAX_HEADER: u64 = 256 << 20;
+const MAX_HEADER: u64 = 64 << 20;
 /// Longest key or tensor name, in bytes.
 const MAX_NAME: u64 = 65_535;
 /// Most dimensions of a tensor (ggml's limit).
 const MAX_DIMS: u32 = 4;
 /// Deepest arrays of arrays.
 const MAX_NESTING: usize = 4;
+/// Most arrays in an array: each takes more memory than its 12 bytes in the file.
+const MAX_NESTED: u64 = 1 << 16;
 /// Most entries reserved at once on a file's word; longer lists grow as they prove to be there.
 const MAX_RESERVE: usize = 1 << 16;
 /// Chunks read begin at this size and double up to the second.
@@ -109,6 +111,11 @@ fn read_value<'a>(cursor: &'a mut Cursor<'_>, kind: u32, depth: usize) -> LocalF
                     _ => return Err(cursor.error(format!("array of unknown type {element}"))),
                 };
                 let count = cursor.count("array entries", smallest).await?;
+                if element == id::ARRAY && count > MAX_NESTED {
+                    return Err(
+                        cursor.error(format!("claims {count} arrays in an array, at most {MAX_NESTED} are read"))
+                    );
+                }
                 read_array(cursor, element, count, depth).await?
             }
             _ => return Err(cursor.error(format!("unknown value type {kind}"))),
