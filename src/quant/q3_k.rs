@@ -15,9 +15,11 @@ pub(crate) fn unpack_scales(packed: &[u8; 12]) -> [i8; 16] {
     // four bytes at a time
     let word = |i: usize| u32::from_le_bytes([packed[i], packed[i + 1], packed[i + 2], packed[i + 3]]);
     let (a, b, high) = (word(0), word(4), word(8));
-    let join = |low: u32, shift: u32| (low & 0x0f0f_0f0f | (high >> shift & 0x0303_0303) << 4).to_le_bytes();
-    let quarters = [join(a, 0), join(b, 2), join(a >> 4, 4), join(b >> 4, 6)];
-    std::array::from_fn(|i| quarters[i / 4][i % 4] as i8 - 32)
+    let join = |low: u32, shift: u32| u128::from(low & 0x0f0f_0f0f | (high >> shift & 0x0303_0303) << 4);
+    let all = join(a, 0) | join(b, 2) << 32 | join(a >> 4, 4) << 64 | join(b >> 4, 6) << 96;
+    // 0..=63 to -32..=31 without a borrow between bytes
+    let signed = (all + u128::from_ne_bytes([0x60; 16])) ^ u128::from_ne_bytes([0x80; 16]);
+    signed.to_le_bytes().map(|b| b as i8)
 }
 
 fn pack_scales(scales: &[i8; 16], packed: &mut [u8]) {

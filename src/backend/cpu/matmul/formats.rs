@@ -42,7 +42,7 @@ pub(super) trait Format: 'static {
     /// Scales and minimums of the first `groups` groups, into `out` (which is zero beyond them).
     unsafe fn scales<S: Simd>(p: *const u8, groups: usize, out: &mut Scales);
     /// The common scale and the integer scales of a block with [`Format::HALVES`].
-    unsafe fn factors(_p: *const u8) -> (f32, [i16; 16]) {
+    unsafe fn factors(_p: *const u8) -> (f32, [i8; 16]) {
         (0.0, [0; 16])
     }
     /// Weights of group `i`.
@@ -78,11 +78,12 @@ unsafe fn halves_at<S: Simd>(p: *const u8, bytes: usize, at: usize, groups: usiz
     }
 }
 
-/// `out[i] = scale * bytes[i]`.
+/// `out[i] = scale * bytes[i]`, 8 or 16 of them.
 #[inline(always)]
-fn scaled<const N: usize>(bytes: [u8; N], scale: f32, out: &mut [f32; 16]) {
-    for i in 0..N {
-        out[i] = scale * f32::from(bytes[i]);
+unsafe fn scaled<S: Simd, const N: usize>(bytes: [i8; N], scale: f32, out: &mut [f32; 16]) {
+    for i in (0..N).step_by(8) {
+        // SAFETY: 8 bytes and 8 values from `i` on.
+        unsafe { S::scale_8(bytes.as_ptr().add(i), scale, out.as_mut_ptr().add(i)) }
     }
 }
 
@@ -129,13 +130,8 @@ unsafe fn five_bits<S: Simd>(p: *const u8) -> S::Weights {
     unsafe { S::or(S::nibbles(p.add(4)), S::bits_to_16(u32::from_le(p.cast::<u32>().read_unaligned()))) }
 }
 
-/// Scales of a block whose 16 integer scales multiply one f16.
-#[inline(always)]
-fn spread((d, factors): (f32, [i16; 16]), out: &mut [f32; 16]) {
-    for i in 0..16 {
-        out[i] = d * f32::from(factors[i]);
-    }
-}
+/// The low nibble of each byte.
+const NIBBLES: u128 = u128::from_ne_bytes([15; 16]);
 
 #[allow(non_camel_case_types)]
 pub(super) struct Q2_K;
@@ -148,14 +144,18 @@ impl Format for Q2_K {
     #[inline(always)]
     unsafe fn scales<S: Simd>(p: *const u8, _groups: usize, out: &mut Scales) {
         unsafe {
-            let packed = p.cast::<[u8; 16]>().read_unaligned();
-            scaled(packed.map(|b| b & 15), half_at(p.add(80)), &mut out.scale);
-            scaled(packed.map(|b| b >> 4), half_at(p.add(82)), &mut out.min);
+            let packed = p.cast::<u128>().read_unaligned();
+            let (low, high) = (packed & NIBBLES, packed >> 4 & NIBBLES);
+            scaled::<S, 16>(low.to_ne_bytes().map(|b| b as i8), half_at(p.add(80)), &mut out.scale);
+            scaled::<S, 16>(high.to_ne_bytes().map(|b| b as i8), half_at(p.add(82)), &mut out.min);
         }
     }
     #[inline(always)]
-    unsafe fn factors(p: *const u8) -> (f32, [i16; 16]) {
-        unsafe { (half_at(p.add(80)), p.cast::<[u8; 16]>().read_unaligned().map(|b| i16::from(b & 15))) }
+    unsafe fn factors(p: *const u8) -> (f32, [i8; 16]) {
+        unsafe {
+            let low = p.cast::<u128>().read_unaligned() & NIBBLES;
+            (half_at(p.add(80)), low.to_ne_bytes().map(|b| b as i8))
+        }
     }
     #[inline(always)]
     unsafe fn unpack<S: Simd>(p: *const u8, i: usize) -> S::Weights {
@@ -173,14 +173,14 @@ impl Format for Q3_K {
     const OFFSET: i16 = 4;
     #[inline(always)]
     unsafe fn scales<S: Simd>(p: *const u8, _groups: usize, out: &mut Scales) {
-        spread(unsafe { Self::factors(p) }, &mut out.scale);
+        unsafe {
+            let (d, factors) = Self::factors(p);
+            scaled::<S, 16>(factors, d, &mut out.scale);
+        }
     }
     #[inline(always)]
-    unsafe fn factors(p: *const u8) -> (f32, [i16; 16]) {
-        unsafe {
-            let scales = quant::unpack_scales_q3_k(&p.add(96).cast::<[u8; 12]>().read_unaligned());
-            (half_at(p.add(108)), scales.map(i16::from))
-        }
+    unsafe fn factors(p: *const u8) -> (f32, [i8; 16]) {
+        unsafe { (half_at(p.add(108)), quant::unpack_scales_q3_k(&p.add(96).cast::<[u8; 12]>().read_unaligned())) }
     }
     #[inline(always)]
     unsafe fn unpack<S: Simd>(p: *const u8, i: usize) -> S::Weights {
@@ -193,12 +193,15 @@ impl Format for Q3_K {
 
 /// Scales of Q4_K and Q5_K.
 #[inline(always)]
-unsafe fn scales_with_mins(p: *const u8, out: &mut Scales) {
+unsafe fn scales_with_mins<S: Simd>(p: *const u8, out: &mut Scales) {
     // SAFETY: 16 bytes of a block, by the caller's promise; read unaligned.
     let (d, dmin, packed) = unsafe { (half_at(p), half_at(p.add(2)), p.add(4).cast::<[u8; 12]>().read_unaligned()) };
     let (scales, mins) = quant::unpack_scales_mins(&packed);
-    scaled(scales, d, &mut out.scale);
-    scaled(mins, dmin, &mut out.min);
+    // SAFETY: called with the instruction set's features.
+    unsafe {
+        scaled::<S, 8>(scales.map(|b| b as i8), d, &mut out.scale);
+        scaled::<S, 8>(mins.map(|b| b as i8), dmin, &mut out.min);
+    }
 }
 
 #[allow(non_camel_case_types)]
@@ -210,7 +213,7 @@ impl Format for Q4_K {
     const MINS: bool = true;
     #[inline(always)]
     unsafe fn scales<S: Simd>(p: *const u8, _groups: usize, out: &mut Scales) {
-        unsafe { scales_with_mins(p, out) }
+        unsafe { scales_with_mins::<S>(p, out) }
     }
     #[inline(always)]
     unsafe fn unpack<S: Simd>(p: *const u8, i: usize) -> S::Weights {
@@ -227,7 +230,7 @@ impl Format for Q5_K {
     const MINS: bool = true;
     #[inline(always)]
     unsafe fn scales<S: Simd>(p: *const u8, _groups: usize, out: &mut Scales) {
-        unsafe { scales_with_mins(p, out) }
+        unsafe { scales_with_mins::<S>(p, out) }
     }
     #[inline(always)]
     unsafe fn unpack<S: Simd>(p: *const u8, i: usize) -> S::Weights {
@@ -248,11 +251,14 @@ impl Format for Q6_K {
     const OFFSET: i16 = 32;
     #[inline(always)]
     unsafe fn scales<S: Simd>(p: *const u8, _groups: usize, out: &mut Scales) {
-        spread(unsafe { Self::factors(p) }, &mut out.scale);
+        unsafe {
+            let (d, factors) = Self::factors(p);
+            scaled::<S, 16>(factors, d, &mut out.scale);
+        }
     }
     #[inline(always)]
-    unsafe fn factors(p: *const u8) -> (f32, [i16; 16]) {
-        unsafe { (half_at(p.add(208)), p.add(192).cast::<[i8; 16]>().read_unaligned().map(i16::from)) }
+    unsafe fn factors(p: *const u8) -> (f32, [i8; 16]) {
+        unsafe { (half_at(p.add(208)), p.add(192).cast::<[i8; 16]>().read_unaligned()) }
     }
     #[inline(always)]
     unsafe fn unpack<S: Simd>(p: *const u8, i: usize) -> S::Weights {

@@ -117,7 +117,7 @@ unsafe fn unpack_chunk<S: Simd, F: Format>(p: *const u8, at: usize, groups: usiz
         // SAFETY: the caller's promise; a macro, since a closure would not have the instruction set's features.
         macro_rules! one {
             ($i:expr) => {
-                let factors = if F::HALVES { (factors[2 * $i], factors[2 * $i + 1]) } else { (1, 1) };
+                let factors = if F::HALVES { (factors[2 * $i].into(), factors[2 * $i + 1].into()) } else { (1, 1) };
                 let mut wide = [0i32; 16];
                 S::store_i16(F::unpack::<S>(p, $i), F::SIGNED, F::OFFSET, factors, wide.as_mut_ptr().cast());
                 for (step, word) in wide.into_iter().enumerate() {

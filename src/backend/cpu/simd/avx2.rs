@@ -99,6 +99,13 @@ macro_rules! simd_256 {
             }
 
             #[inline(always)]
+            unsafe fn scale_8(p: *const i8, scale: f32, out: *mut f32) {
+                unsafe {
+                    let wide = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast())));
+                    _mm256_storeu_ps(out, _mm256_mul_ps(wide, _mm256_set1_ps(scale)));
+                }
+            }
+            #[inline(always)]
             unsafe fn zero_i32() -> __m256i {
                 unsafe { _mm256_setzero_si256() }
             }

@@ -59,6 +59,9 @@ pub(crate) trait Simd: Copy + 'static {
     /// Reads and converts as many bf16 as there are lanes.
     unsafe fn load_bf16(p: *const u8) -> Self::F32;
 
+    /// Writes `scale` times each of 8 bytes.
+    unsafe fn scale_8(p: *const i8, scale: f32, out: *mut f32);
+
     /// Every lane zero.
     unsafe fn zero_i32() -> Self::I32;
     /// Every lane the i32 (or pair of i16) at `p`.
@@ -182,7 +185,7 @@ impl Isa {
                 #[cfg(target_arch = "aarch64")]
                 Isa::Neon => kernel.run::<neon::Neon>(),
                 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-                Isa::Wasm => kernel.run::<wasm::Wasm>(),
+                Isa::Wasm => wasm::run(kernel),
             }
         }
     }

@@ -72,6 +72,15 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    unsafe fn scale_8(p: *const i8, scale: f32, out: *mut f32) {
+        unsafe {
+            let wide = vmovl_s8(vld1_s8(p));
+            for (i, half) in [vget_low_s16(wide), vget_high_s16(wide)].into_iter().enumerate() {
+                Self::store(out.add(4 * i), vmulq_n_f32(vcvtq_f32_s32(vmovl_s16(half)), scale));
+            }
+        }
+    }
+    #[inline(always)]
     unsafe fn zero_i32() -> int32x4_t {
         unsafe { vdupq_n_s32(0) }
     }

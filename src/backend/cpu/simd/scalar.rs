@@ -68,6 +68,14 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
+    unsafe fn scale_8(p: *const i8, scale: f32, out: *mut f32) {
+        // SAFETY: see above.
+        unsafe {
+            let bytes = p.cast::<[i8; 8]>().read_unaligned();
+            out.cast::<[f32; 8]>().write_unaligned(bytes.map(|b| scale * f32::from(b)));
+        }
+    }
+    #[inline(always)]
     unsafe fn zero_i32() -> [i32; 4] {
         [0; 4]
     }

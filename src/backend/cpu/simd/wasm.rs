@@ -5,12 +5,23 @@
 //! have 256 times their even neighbour subtracted, which cancels the second term, so that even weights need no masking:
 //! `even * x0 + odd * x1 = (even + 256 * odd) * x0 + odd * (x1 - 256 * x0)`, all within 16 and 32 bits.
 
-use super::{IN_ORDER, Simd};
+use super::{IN_ORDER, Kernel, Simd};
 use std::arch::wasm32::*;
 
 /// simd128, with the multiply-add of relaxed SIMD when built for it.
 #[derive(Clone, Copy)]
 pub(super) struct Wasm;
+
+/// A function of its own for each kernel: V8 allocates registers well up to a few thousand operations in a function, and
+/// compiles a long-running caller's loops only when it is called again.
+///
+/// # Safety
+/// The kernel's arguments are right.
+#[inline(never)]
+pub(super) unsafe fn run<K: Kernel>(kernel: K) {
+    // SAFETY: the caller's promise; the module is built with simd128.
+    unsafe { kernel.run::<Wasm>() }
+}
 
 /// Even then odd indexes of each 16.
 const EVEN_ODD: [u8; 32] = {
@@ -21,6 +32,19 @@ const EVEN_ODD: [u8; 32] = {
         i += 1;
     }
     order
+};
+
+/// Eight bytes of 16 where the index has a bit, 0 elsewhere. Reading them leaves the busy arithmetic ports alone.
+static SPREAD: [u64; 256] = {
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < 2048 {
+        if i / 8 >> (i % 8) & 1 == 1 {
+            table[i / 8] |= 16 << (8 * (i % 8));
+        }
+        i += 1;
+    }
+    table
 };
 
 /// Dot products of 16 unsigned weights, spread over four lanes.
@@ -92,6 +116,14 @@ impl Simd for Wasm {
     }
 
     #[inline(always)]
+    unsafe fn scale_8(p: *const i8, scale: f32, out: *mut f32) {
+        let wide = unsafe { i16x8_load_extend_i8x8(p) };
+        let scale = f32x4_splat(scale);
+        for (i, half) in [i32x4_extend_low_i16x8(wide), i32x4_extend_high_i16x8(wide)].into_iter().enumerate() {
+            unsafe { v128_store(out.add(4 * i).cast(), f32x4_mul(f32x4_convert_i32x4(half), scale)) };
+        }
+    }
+    #[inline(always)]
     unsafe fn zero_i32() -> v128 {
         i32x4_splat(0)
     }
@@ -131,13 +163,10 @@ impl Simd for Wasm {
     }
     #[inline(always)]
     unsafe fn bits_to_16(word: u32) -> [v128; 2] {
-        // byte i / 8 of the word into byte i, then compare its bit i % 8
-        let bit = u64x2_splat(0x8040_2010_0804_0201);
-        let word = u32x4_splat(word);
-        let low = i8x16_shuffle::<0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1>(word, word);
-        let high = i8x16_shuffle::<2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3>(word, word);
-        let expand = |bytes: v128| v128_and(i8x16_eq(v128_and(bytes, bit), bit), u8x16_splat(16));
-        [expand(low), expand(high)]
+        let b = word.to_le_bytes().map(usize::from);
+        let pair =
+            |low: usize, high: usize| unsafe { v128_load64_lane::<1>(v128_load64_zero(&SPREAD[low]), &SPREAD[high]) };
+        [pair(b[0], b[1]), pair(b[2], b[3])]
     }
     #[inline(always)]
     unsafe fn signed(v: [v128; 2]) -> [v128; 2] {
