@@ -112,6 +112,8 @@ pub(super) struct Model {
     pub info: ModelInfo,
     pub prefill_chunk: usize,
     pub clock: Clock,
+    /// Last, so that the weights are gone when it is dropped.
+    _held: memory::Held,
 }
 
 /// The place of the one session: empty while a generation has it.
@@ -175,7 +177,8 @@ impl TextGenerator {
         let decoder = Decoder::load(config, &weights, progress).await?;
         let session = Session::new(decoder.new_cache());
         let (prefill_chunk, clock) = (options.prefill_chunk, options.clock);
-        let model = Model { decoder, tokenizer, template, info, prefill_chunk, clock };
+        let _held = memory::Held::new(info.weight_bytes);
+        let model = Model { decoder, tokenizer, template, info, prefill_chunk, clock, _held };
         Ok(Self { model: Arc::new(model), slot: Arc::new(Mutex::new(Some(session))) })
     }
 

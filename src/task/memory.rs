@@ -5,6 +5,7 @@ use crate::{
     format::Checkpoint,
     models::DecoderConfig,
 };
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a model takes beside its weights and cache: tokenizer, activations, the piece of a file being read.
 const WORKING_MEMORY: u64 = 48 << 20;
@@ -16,17 +17,29 @@ pub(super) fn cache_bytes_per_token(config: &DecoderConfig) -> u64 {
     (2 * config.layers() * config.kv_heads * config.head_dim * size_of::<f32>()) as u64
 }
 
-/// Bytes that can still be had, where that is known: WebAssembly memory ends at 4 GiB.
-#[cfg(target_arch = "wasm32")]
-pub(super) fn available() -> Option<u64> {
-    const PAGE: u64 = 64 << 10;
-    Some((4 << 30) - core::arch::wasm32::memory_size(0) as u64 * PAGE)
+/// Weights of all models that are loaded, in bytes.
+static HELD: AtomicU64 = AtomicU64::new(0);
+
+/// Counts a model's weights as held while it lives.
+pub(super) struct Held(u64);
+
+impl Held {
+    pub fn new(bytes: u64) -> Self {
+        HELD.fetch_add(bytes, Ordering::Relaxed);
+        Self(bytes)
+    }
 }
 
-/// Bytes that can still be had, where that is known. Natively weights are mapped files, and the system pages them.
-#[cfg(not(target_arch = "wasm32"))]
+impl Drop for Held {
+    fn drop(&mut self) {
+        HELD.fetch_sub(self.0, Ordering::Relaxed);
+    }
+}
+
+/// Bytes that can still be had, where that is known: WebAssembly memory ends at 4 GiB. Its size now says nothing, since
+/// it never shrinks: what a model gave back is still in it. Natively weights are mapped files, and the system pages them.
 pub(super) fn available() -> Option<u64> {
-    None
+    cfg!(target_arch = "wasm32").then(|| (4u64 << 30).saturating_sub(HELD.load(Ordering::Relaxed)))
 }
 
 /// [`Error::OutOfMemory`] when weights, cache and working memory are more than `available` bytes.

@@ -51,7 +51,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
     let start = default_clock();
     let model = args.model.load()?;
     let load_ms = default_clock() - start;
-    let mut generation = model.generate(prompt, &options)?;
+    let generation = model.generate(prompt, &options)?;
     let prompt_ids = generation.prompt_ids().to_vec();
     let (mut ids, mut text, mut first_token_ms) = (Vec::new(), String::new(), None);
     let _catch = Catch::begin();
@@ -59,7 +59,7 @@ pub fn run(args: &GenerateArgs) -> Result<()> {
         text.push_str(piece);
         if args.json { Ok(()) } else { print(piece) }
     };
-    while let Some(step) = generation.next() {
+    for step in generation {
         if interrupt::asked() {
             return Err(Error::Aborted);
         }
