@@ -3,7 +3,9 @@
 use super::{
     Buffer,
     num::{CastTo, Num, Wide, with_num},
-    output, typed,
+    output,
+    reduce::{Accumulate, Total},
+    typed,
     walk::{PIECE, Shared, Walk, fill, load, wide},
 };
 use crate::{
@@ -12,6 +14,7 @@ use crate::{
     error::{Error, Result},
     op::{Binary, Compare, Gate, Unary},
 };
+use half::{bf16, f16};
 
 /// Fills the result piece by piece: `f(wide result holding x, piece)`.
 fn map<T: Num>(x: &View<'_>, out: &Meta, f: impl Fn(&mut [T::Wide]) + Sync) -> Result<Buffer> {
@@ -160,26 +163,50 @@ fn where_sized<T: bytemuck::Pod + Send + Sync>(c: &View<'_>, a: &View<'_>, b: &V
 
 /// Between plain dtypes.
 pub(super) fn cast(x: &View<'_>, out: &Meta) -> Result<Buffer> {
-    with_num!(x.dtype, "to_dtype", A => with_num!(out.dtype, "to_dtype", B => cast_typed::<A, B>(x, out)))
+    with_num!(x.dtype, "to_dtype", T => cast_from::<T>(x, out))
 }
 
-fn cast_typed<A: Num, B: Num>(x: &View<'_>, out: &Meta) -> Result<Buffer>
+/// Through the wide type and then f64 or i64, which hold every value: so there is a loop for each dtype read and each
+/// written, not for each pair of them.
+fn cast_from<T: Num>(x: &View<'_>, out: &Meta) -> Result<Buffer>
 where
-    A::Wide: CastTo<B::Wide>,
+    T::Wide: Accumulate,
 {
-    let data = typed::<A>(x)?;
+    let data = typed::<T>(x)?;
     let mut result = output(out)?;
     let walk = Walk::new([x.layout]);
-    let [stride] = walk.strides();
-    let shared = Shared::new(result.as_slice_mut::<B>()?);
+    let ([stride], size) = (walk.strides(), out.dtype.block_bytes());
+    let shared = Shared::new(result.bytes_mut());
     walk.run_parallel(|piece| {
-        // SAFETY: pieces of a walk do not overlap.
-        let out = unsafe { shared.part(piece.at..piece.at + piece.len) };
-        for (i, o) in out.iter_mut().enumerate() {
-            *o = B::shorten(data[piece.from[0] + i * stride].widen().cast());
+        let mut totals = [<T::Wide as Accumulate>::Total::ZERO; PIECE];
+        for (i, total) in totals[..piece.len].iter_mut().enumerate() {
+            *total = data[piece.from[0] + i * stride].widen().total();
         }
+        // SAFETY: pieces of a walk do not overlap.
+        let bytes = unsafe { shared.part(piece.at * size..(piece.at + piece.len) * size) };
+        shorten_into(&totals[..piece.len], out.dtype, bytes);
     });
     Ok(result)
+}
+
+/// Writes values as elements of a plain dtype, which `out` is aligned for.
+#[inline(never)]
+pub(super) fn shorten_into<A: Total>(values: &[A], dtype: DType, out: &mut [u8]) {
+    fn each<A: CastTo<B::Wide>, B: Num>(values: &[A], out: &mut [u8]) {
+        let out = bytemuck::cast_slice_mut::<u8, B>(out);
+        out.iter_mut().zip(values).for_each(|(o, &v)| *o = B::shorten(v.cast()));
+    }
+    match dtype {
+        DType::F32 => each::<A, f32>(values, out),
+        DType::F16 => each::<A, f16>(values, out),
+        DType::BF16 => each::<A, bf16>(values, out),
+        DType::F64 => each::<A, f64>(values, out),
+        DType::I64 => each::<A, i64>(values, out),
+        DType::I32 => each::<A, i32>(values, out),
+        DType::U32 => each::<A, u32>(values, out),
+        // Block formats are never written so; see `copy::cast`.
+        _ => each::<A, u8>(values, out),
+    }
 }
 
 /// The elements of any plain or block dtype as f32 in row-major order.

@@ -39,27 +39,6 @@ impl CpuBackend {
     }
 }
 
-/// Runs `$body` with `$t` as a float type that computes in f32; other dtypes have no kernel of their own.
-macro_rules! in_f32 {
-    ($dtype:expr, $t:ident => $body:expr) => {
-        match $dtype {
-            DType::F32 => {
-                type $t = f32;
-                $body?
-            }
-            DType::F16 => {
-                type $t = half::f16;
-                $body?
-            }
-            DType::BF16 => {
-                type $t = half::bf16;
-                $body?
-            }
-            _ => return Ok(None),
-        }
-    };
-}
-
 impl Backend for CpuBackend {
     fn name(&self) -> &'static str {
         "cpu"
@@ -98,21 +77,17 @@ impl Backend for CpuBackend {
                 let ids = index::values(op.name(), x, inputs[1].layout.dims()[0])?;
                 copy::embedding(&inputs[1], &ids, out)?
             }
-            Op::Softmax { dim } => in_f32!(x.dtype, T => norm::softmax::<T>(*dim, x, out)),
-            Op::LogSoftmax { dim } => in_f32!(x.dtype, T => norm::log_softmax::<T>(*dim, x, out)),
-            Op::RmsNorm { eps } => in_f32!(x.dtype, T => norm::rms_norm::<T>(*eps, x, &inputs[1], out)),
-            Op::LayerNorm { eps } => {
-                in_f32!(x.dtype, T => norm::layer_norm::<T>(*eps, x, &inputs[1], inputs.get(2), out))
-            }
-            Op::Rope { layout } if x.layout.dims().last().is_some_and(|&d| d <= rope::LONGEST) => {
-                in_f32!(x.dtype, T => rope::rope::<T>(*layout, x, &inputs[1], &inputs[2], out))
-            }
+            Op::Softmax { dim } => return stored(norm::softmax(*dim, x, out)?),
+            Op::LogSoftmax { dim } => return stored(norm::log_softmax(*dim, x, out)?),
+            Op::RmsNorm { eps } => return stored(norm::rms_norm(*eps, x, &inputs[1], out)?),
+            Op::LayerNorm { eps } => return stored(norm::layer_norm(*eps, x, &inputs[1], inputs.get(2), out)?),
+            Op::Rope { layout } => return stored(rope::rope(*layout, x, &inputs[1], &inputs[2], out)?),
             Op::Attention { scale, causal, window, softcap } if x.dtype == DType::F32 => {
                 let (scale, causal, window, softcap) = (*scale, *causal, *window, *softcap);
                 attention::attention(attention::Options { scale, causal, window, softcap }, inputs, out)?
             }
             Op::Gated(gate) => elementwise::gated(*gate, x, &inputs[1], out)?,
-            Op::Linear | Op::Embedding { .. } | Op::Rope { .. } | Op::Attention { .. } => return Ok(None),
+            Op::Linear | Op::Embedding { .. } | Op::Attention { .. } => return Ok(None),
         };
         Ok(Some(Arc::new(result)))
     }
@@ -122,6 +97,11 @@ impl Backend for CpuBackend {
     fn read<'a>(&'a self, view: View<'a>) -> LocalFuture<'a, Result<Buffer>> {
         Box::pin(async move { copy::read(&view) })
     }
+}
+
+/// The result of a kernel that some dtypes do not have.
+fn stored(result: Option<Buffer>) -> Result<Option<Storage>> {
+    Ok(result.map(|buffer| Arc::new(buffer) as Storage))
 }
 
 impl DeviceBuffer for Buffer {

@@ -10,21 +10,30 @@ use super::{
 };
 use crate::{
     backend::{Meta, View},
+    dtype::DType,
     error::Result,
     layout::Layout,
     op::Unary,
 };
+use half::{bf16, f16};
 
 /// Rows of fewer elements in all are done on one thread.
 const PARALLEL: usize = 32 * 1024;
 
-/// Runs `f` on each line along `dim` of `x`, brought into f32.
-fn each_line<T: Num<Wide = f32>>(
-    dim: usize,
-    x: &View<'_>,
-    out: &Meta,
-    f: impl Fn(&mut [f32]) + Sync,
-) -> Result<Buffer> {
+/// What is done to one line, in place.
+type OnLine<'a> = &'a (dyn Fn(&mut [f32]) + Sync);
+
+/// Runs `f` on each line along `dim` of `x`, brought into f32. `None` for f64, which that would shorten.
+fn each_line(dim: usize, x: &View<'_>, out: &Meta, f: OnLine<'_>) -> Result<Option<Buffer>> {
+    match x.dtype {
+        DType::F32 => each_typed::<f32>(dim, x, out, f).map(Some),
+        DType::F16 => each_typed::<f16>(dim, x, out, f).map(Some),
+        DType::BF16 => each_typed::<bf16>(dim, x, out, f).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn each_typed<T: Num<Wide = f32>>(dim: usize, x: &View<'_>, out: &Meta, f: OnLine<'_>) -> Result<Buffer> {
     let data = typed::<T>(x)?;
     let (size, stride) = (x.layout.dims()[dim], x.layout.strides()[dim]);
     let mut result = output(out)?;
@@ -65,8 +74,8 @@ fn sum(x: &[f32]) -> f64 {
     x.chunks(1024).map(f32::sum).sum()
 }
 
-pub(super) fn softmax<T: Num<Wide = f32>>(dim: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
-    each_line::<T>(dim, x, out, |line| {
+pub(super) fn softmax(dim: usize, x: &View<'_>, out: &Meta) -> Result<Option<Buffer>> {
+    each_line(dim, x, out, &|line| {
         let top = largest(line);
         line.iter_mut().for_each(|v| *v -= top);
         f32::unary(Unary::Exp, line);
@@ -75,8 +84,8 @@ pub(super) fn softmax<T: Num<Wide = f32>>(dim: usize, x: &View<'_>, out: &Meta) 
     })
 }
 
-pub(super) fn log_softmax<T: Num<Wide = f32>>(dim: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
-    each_line::<T>(dim, x, out, |line| {
+pub(super) fn log_softmax(dim: usize, x: &View<'_>, out: &Meta) -> Result<Option<Buffer>> {
+    each_line(dim, x, out, &|line| {
         let top = largest(line);
         let mut space = [0.0; 256];
         let mut total = 0.0;
@@ -91,10 +100,10 @@ pub(super) fn log_softmax<T: Num<Wide = f32>>(dim: usize, x: &View<'_>, out: &Me
     })
 }
 
-pub(super) fn rms_norm<T: Num<Wide = f32>>(eps: f64, x: &View<'_>, weight: &View<'_>, out: &Meta) -> Result<Buffer> {
+pub(super) fn rms_norm(eps: f64, x: &View<'_>, weight: &View<'_>, out: &Meta) -> Result<Option<Buffer>> {
     let weight = floats(weight)?;
     let weight = weight.as_slice();
-    each_line::<T>(x.layout.dims().len() - 1, x, out, |line| {
+    each_line(x.layout.dims().len() - 1, x, out, &|line| {
         let scale = 1.0 / (sum_of_squares(line) / line.len() as f64 + eps).sqrt();
         let scale = scale as f32;
         line.iter_mut().zip(weight).for_each(|(v, w)| *v = *v * scale * w);
@@ -114,17 +123,17 @@ fn sum_of_squares(x: &[f32]) -> f64 {
     x.chunks(1024).map(piece).sum()
 }
 
-pub(super) fn layer_norm<T: Num<Wide = f32>>(
+pub(super) fn layer_norm(
     eps: f64,
     x: &View<'_>,
     weight: &View<'_>,
     bias: Option<&View<'_>>,
     out: &Meta,
-) -> Result<Buffer> {
+) -> Result<Option<Buffer>> {
     let weight = floats(weight)?;
     let bias = bias.map(floats).transpose()?;
     let (weight, bias) = (weight.as_slice(), bias.as_ref().map(|b| b.as_slice()));
-    each_line::<T>(x.layout.dims().len() - 1, x, out, |line| {
+    each_line(x.layout.dims().len() - 1, x, out, &|line| {
         let mean = (sum(line) / line.len() as f64) as f32;
         line.iter_mut().for_each(|v| *v -= mean);
         let scale = (1.0 / (sum_of_squares(line) / line.len() as f64 + eps).sqrt()) as f32;

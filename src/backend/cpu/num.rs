@@ -257,7 +257,7 @@ macro_rules! int {
 int!(i64, i32, u32, u8);
 
 /// Conversion as Rust's `as`: saturating, NaN to 0.
-pub(super) trait CastTo<B> {
+pub(super) trait CastTo<B>: Copy {
     fn cast(self) -> B;
 }
 macro_rules! cast {
@@ -271,12 +271,8 @@ macro_rules! cast {
     )*)* };
 }
 cast! {
-    f32 => f32, f64, i64, i32, u32, u8;
     f64 => f32, f64, i64, i32, u32, u8;
     i64 => f32, f64, i64, i32, u32, u8;
-    i32 => f32, f64, i64, i32, u32, u8;
-    u32 => f32, f64, i64, i32, u32, u8;
-    u8 => f32, f64, i64, i32, u32, u8;
 }
 
 /// Runs `$body` with `$t` as the element type of a plain dtype.

@@ -2,6 +2,7 @@
 
 use super::{
     Buffer,
+    elementwise::shorten_into,
     num::{CastTo, Num, Wide, with_num},
     output, typed,
     walk::{PIECE, Walk, wide},
@@ -14,9 +15,17 @@ use crate::{
 };
 use std::cmp::Ordering;
 
+/// What reductions accumulate in: f64 or i64, converted to any dtype at the end.
+pub(super) trait Total:
+    Wide + CastTo<f32> + CastTo<f64> + CastTo<i64> + CastTo<i32> + CastTo<u32> + CastTo<u8>
+{
+}
+impl Total for f64 {}
+impl Total for i64 {}
+
 /// A wide type and what its reductions accumulate in: f64 for floats, i64 for integers.
 pub(super) trait Accumulate: Wide {
-    type Total: Wide + CastTo<f32> + CastTo<f64> + CastTo<i64> + CastTo<i32> + CastTo<u32> + CastTo<u8>;
+    type Total: Total;
     fn total(self) -> Self::Total;
     fn sum(x: &[Self]) -> Self::Total;
 }
@@ -112,23 +121,15 @@ pub(super) fn reduce(reduce: Reduce, dims: &[usize], x: &View<'_>, out: &Meta) -
             let count: usize = dims.iter().map(|&d| x.layout.dims()[d]).product();
             totals.iter_mut().for_each(|t| *t = mean(*t, count));
         }
-        store(reduce.name(), &totals, out)
+        store(&totals, out)
     })
 }
 
-/// Totals as the dtype of the result. Compiled once for each accumulator instead of once for each pair of dtypes, which would
-/// be most of what reductions weigh in the browser's module.
-#[inline(never)]
-fn store<A>(op: &'static str, totals: &[A], out: &Meta) -> Result<Buffer>
-where
-    A: Wide + CastTo<f32> + CastTo<f64> + CastTo<i64> + CastTo<i32> + CastTo<u32> + CastTo<u8>,
-{
+/// Totals as the dtype of the result.
+fn store<A: Total>(totals: &[A], out: &Meta) -> Result<Buffer> {
     let mut result = output(out)?;
-    with_num!(out.dtype, op, O => {
-        let values = result.as_slice_mut::<O>()?;
-        values.iter_mut().zip(totals).for_each(|(o, t)| *o = O::shorten((*t).cast()));
-        Ok(result)
-    })
+    shorten_into(totals, out.dtype, result.bytes_mut());
+    Ok(result)
 }
 
 fn mean<A: Wide>(total: A, count: usize) -> A {
@@ -215,7 +216,7 @@ pub(super) fn cumsum(dim: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
                 totals[at + i * to] = total;
             }
         }
-        store("cumsum", &totals, out)
+        store(&totals, out)
     })
 }
 
@@ -233,21 +234,27 @@ pub(super) fn arg_sort(dim: usize, descending: bool, keep: usize, x: &View<'_>, 
         let (size, stride) = (x.layout.dims()[dim], x.layout.strides()[dim]);
         let mut result = output(out)?;
         let values = result.as_slice_mut::<u32>()?;
-        let mut line: Vec<(<T as Num>::Wide, u32)> = Vec::with_capacity(size);
-        let compare = |a: &(<T as Num>::Wide, u32), b: &(<T as Num>::Wide, u32)| {
-            let by_value = if descending { order(&b.0, &a.0) } else { order(&a.0, &b.0) };
-            by_value.then(a.1.cmp(&b.1))
-        };
+        let mut line = Vec::with_capacity(size);
         for (from, at) in lines(x.layout, dim).indices().zip(lines(&whole, dim).indices()) {
             line.clear();
-            line.extend((0..size).map(|i| (data[from + i * stride].widen(), i as u32)));
-            if keep > 0 && keep < size {
-                line.select_nth_unstable_by(keep - 1, compare);
-            }
-            line.truncate(keep);
-            line.sort_unstable_by(compare);
+            line.extend((0..size).map(|i| (data[from + i * stride].widen().total(), i as u32)));
+            sort_line(&mut line, keep, descending);
             line.iter().enumerate().for_each(|(i, &(_, index))| values[at + i * to] = index);
         }
         Ok(result)
     })
+}
+
+/// Sorts values with their indices and keeps the first.
+#[inline(never)]
+fn sort_line<A: Total>(line: &mut Vec<(A, u32)>, keep: usize, descending: bool) {
+    let compare = |a: &(A, u32), b: &(A, u32)| {
+        let by_value = if descending { order(&b.0, &a.0) } else { order(&a.0, &b.0) };
+        by_value.then(a.1.cmp(&b.1))
+    };
+    if keep > 0 && keep < line.len() {
+        line.select_nth_unstable_by(keep - 1, compare);
+    }
+    line.truncate(keep);
+    line.sort_unstable_by(compare);
 }

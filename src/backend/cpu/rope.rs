@@ -10,14 +10,32 @@ use super::{
 };
 use crate::{
     backend::{Meta, View},
+    dtype::DType,
     error::Result,
     op::RopeLayout,
 };
+use half::{bf16, f16};
 
-/// Longest row the kernel takes; longer ones are decomposed.
-pub(super) const LONGEST: usize = PIECE;
+/// `None` for f64, which this would shorten, and for rows longer than its buffer.
+pub(super) fn rope(
+    layout: RopeLayout,
+    x: &View<'_>,
+    cos: &View<'_>,
+    sin: &View<'_>,
+    out: &Meta,
+) -> Result<Option<Buffer>> {
+    if x.layout.dims().last().is_none_or(|&d| d > PIECE) {
+        return Ok(None);
+    }
+    match x.dtype {
+        DType::F32 => rope_typed::<f32>(layout, x, cos, sin, out).map(Some),
+        DType::F16 => rope_typed::<f16>(layout, x, cos, sin, out).map(Some),
+        DType::BF16 => rope_typed::<bf16>(layout, x, cos, sin, out).map(Some),
+        _ => Ok(None),
+    }
+}
 
-pub(super) fn rope<T: Num<Wide = f32>>(
+fn rope_typed<T: Num<Wide = f32>>(
     layout: RopeLayout,
     x: &View<'_>,
     cos: &View<'_>,
