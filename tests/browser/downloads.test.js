@@ -110,6 +110,16 @@ describe('downloads', { concurrency: 1 }, () => {
     assert.deepEqual(downloads, [{ phase: 'download', file: MODEL_FILE, loadedBytes: SIZE, totalBytes: SIZE, fromCache: true }]);
   });
 
+  test('loading from what is kept is aborted too, and goes on the next time', async () => {
+    await use(at.model);
+    const error = await page.evaluate((url) => {
+      const controller = new AbortController();
+      return t.failure(votive.TextModel.load(url, { signal: controller.signal, onProgress: ({ phase }) => phase === 'load' && controller.abort() }));
+    }, at.model);
+    assert.equal(error.name, 'AbortError');
+    assert.equal((await use(at.model)).downloads[0].fromCache, true);
+  });
+
   test('two loads at once download once', async () => {
     const [a, b] = await page.evaluate(async (url) => {
       const models = await Promise.all([votive.TextModel.load(url), votive.TextModel.load(url)]);

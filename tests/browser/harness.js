@@ -41,7 +41,14 @@ function executable() {
 export async function launch() {
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'votive-test-'));
   const browser = await chromium.launchPersistentContext(profile, { executablePath: executable(), headless: true, args: FLAGS });
-  browser.on('close', () => fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5 }));
+  // Not before the end of the process: the browser's own processes write to it for a moment after they were closed.
+  process.on('exit', () => {
+    try {
+      fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    } catch {
+      // The system clears its folder of temporary files.
+    }
+  });
   return browser;
 }
 

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setUp } from './harness.js';
-import { MODEL_PATH, MODELS, ROOT } from './server.js';
+import { MODEL_PATH, MODELS, ROOT, serve } from './server.js';
 
 const golden = (name) => JSON.parse(fs.readFileSync(path.join(ROOT, 'tests/golden/smollm2-135m-instruct', name), 'utf8'));
 const derived = (name) => {
@@ -277,6 +277,25 @@ describe('a loaded model', { concurrency: 1 }, () => {
     assert.deepEqual([pending.code, later.code], ['disposed', 'disposed']);
     for (let wait = 0; page.workers().length > before && wait < 50; wait++) await page.waitForTimeout(20);
     assert.equal(page.workers().length, before);
+  });
+
+  test('tells of an engine that crashes, and of one that cannot be started', async () => {
+    const dist = path.join(ROOT, 'pkg-template/dist');
+    const glue = fs.readFileSync(path.join(dist, 'votive_wasm.js'), 'utf8');
+    const trap = "setTimeout(() => { throw new WebAssembly.RuntimeError('unreachable'); }); return new Promise(() => {});";
+    const broken = glue.replace('step() {', `step() { ${trap}`);
+    assert.notEqual(broken, glue, 'the glue has no step()');
+    const site = await serve({ '/trap/': dist, '/gone/': dist }, { '/trap/votive_wasm.js': broken, '/gone/worker.js': 'import "./no-such-file.mjs";' });
+    try {
+      const errors = await page.evaluate(async ({ base, url }) => {
+        const load = async (name) => (await import(`${base}/${name}/index.js`)).TextModel.load(url);
+        const model = await load('trap');
+        return [await t.failure(model.generate('x').text()), await t.failure(model.tokenize('x')), await t.failure(load('gone'))];
+      }, { base: site.base, url: at.model });
+      for (const error of errors) assert.deepEqual([error.name, error.code], ['CrashError', 'crashed'], JSON.stringify(error));
+    } finally {
+      site.close();
+    }
   });
 
   test('loads from bytes, Blobs and Files', async () => {
