@@ -9,7 +9,7 @@ import { MODEL_PATH, MODELS, ROOT, serve } from './server.js';
 const golden = (name) => JSON.parse(fs.readFileSync(path.join(ROOT, 'tests/golden/smollm2-135m-instruct', name), 'utf8'));
 const derived = (name) => {
   const file = path.join(MODELS, 'derived', name);
-  assert.ok(fs.existsSync(file), `${file} is missing: the native model tests derive it; run \`cargo test --test models\``);
+  assert.ok(fs.existsSync(file), `${file} is missing: the native model tests derive it; run \`cargo test --test decoder_real\``);
   return `derived/${name}`;
 };
 

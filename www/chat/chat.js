@@ -138,6 +138,7 @@ $('hub-form').onsubmit = (event) => {
   const id = $('hub-id').value.trim();
   if (id) load(id, id.split('/').slice(-2).join('/'));
 };
+$('hub-form').querySelector('button').disabled = false; // before this script ran, it would have left the page
 const loadFiles = (files) => files.length && load([...files], files[0].name);
 $('file').onchange = (event) => loadFiles(event.target.files);
 addEventListener('dragover', (event) => {
