@@ -26,7 +26,10 @@ fn once(path: PathBuf, make: impl FnOnce(&Path)) -> PathBuf {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
         make(&temporary);
-        std::fs::rename(&temporary, &path).unwrap();
+        // A folder that another test binary has put there meanwhile stays; it holds the same.
+        if let Err(error) = std::fs::rename(&temporary, &path) {
+            assert!(path.exists(), "{}: {error}", path.display());
+        }
     }
     path
 }
