@@ -17,7 +17,7 @@ use std::{marker::PhantomData, ops::Range};
 /// From this many tokens on, unpacking a panel of quantized weights pays.
 const MANY_TOKENS: usize = 6;
 /// From this many rows on, packing float panels pays.
-const MANY_ROWS: usize = 4;
+const MANY_ROWS: usize = 6;
 /// Multiply-adds that are worth a task of their own.
 const TASK: usize = 1 << 16;
 
