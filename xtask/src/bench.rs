@@ -52,8 +52,9 @@ enum Place {
 /// Runs `cargo xtask bench`.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if args.kernels {
-        step("Measuring the kernels");
-        return process::run(workspace.cargo().args(["bench", "--bench", "kernels"]));
+        step("Measuring the kernels (one thread; one line of JSON each)");
+        let mut bench = workspace.cargo();
+        return process::run(bench.args(["bench", "--bench", "kernels"]).env("VOTIVE_THREADS", "1"));
     }
     step("Compiling the native command line (release)");
     process::run(workspace.cargo().args(["build", "--release", "--bin", "votive"]))?;

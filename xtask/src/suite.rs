@@ -83,7 +83,7 @@ fn run_part(workspace: &Workspace, part: Part) -> Outcome {
             log.check(&mut doc)
         }
         Part::Rust => rust(workspace, &mut log),
-        Part::Package => package::build(workspace),
+        Part::Package => package::build(workspace).and_then(|()| package::check_budget(workspace)),
         Part::Browser => browser(workspace, &mut log),
     };
     if let Err(error) = set_up {
