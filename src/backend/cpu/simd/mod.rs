@@ -12,6 +12,7 @@
 mod avx2;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 mod scalar;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm;
@@ -127,7 +128,9 @@ pub(crate) trait Kernel {
 /// An instruction set that kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
-    /// Plain code; the compiler may still use what every processor of the architecture has.
+    /// Plain code; the compiler may still use what every processor of the architecture has. Not part of a WebAssembly
+    /// module with SIMD, which would be downloaded for nothing.
+    #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
     Scalar,
     /// AVX2 with FMA and F16C.
     #[cfg(target_arch = "x86_64")]
@@ -144,12 +147,14 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// What this machine has, slowest first; [`Isa::Scalar`] is always there.
+    /// What this machine has, slowest first; there is always one.
     pub fn available() -> &'static [Isa] {
         static AVAILABLE: OnceLock<Vec<Isa>> = OnceLock::new();
         AVAILABLE.get_or_init(|| {
             #[allow(unused_mut)]
-            let mut all = vec![Isa::Scalar];
+            let mut all = Vec::new();
+            #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+            all.push(Isa::Scalar);
             #[cfg(target_arch = "x86_64")]
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
                 all.push(Isa::Avx2);
@@ -166,7 +171,10 @@ impl Isa {
     }
     /// The fastest of this machine.
     pub fn best() -> Isa {
-        Self::available().last().copied().unwrap_or(Isa::Scalar)
+        #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+        return Isa::Wasm;
+        #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+        return Self::available().last().copied().unwrap_or(Isa::Scalar);
     }
     /// Runs `kernel` compiled for this instruction set.
     ///
@@ -177,6 +185,7 @@ impl Isa {
         // SAFETY: by this function's contract.
         unsafe {
             match self {
+                #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
                 Isa::Scalar => kernel.run::<scalar::Scalar>(),
                 #[cfg(target_arch = "x86_64")]
                 Isa::Avx2 => avx2::run_avx2(kernel),
@@ -194,6 +203,7 @@ impl Isa {
 impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
             Isa::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => "avx2",

@@ -39,7 +39,7 @@ static SPREAD: [u64; 256] = {
     let mut table = [0; 256];
     let mut i = 0;
     while i < 2048 {
-        if i / 8 >> (i % 8) & 1 == 1 {
+        if (i / 8) >> (i % 8) & 1 == 1 {
             table[i / 8] |= 16 << (8 * (i % 8));
         }
         i += 1;
