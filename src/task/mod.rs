@@ -4,6 +4,23 @@
 //! each [`Generation::step`] is short (a slice of the prompt, or one token), so that a browser's event loop, a progress
 //! bar or an abort gets its turn in between. Dropping a generation at any point leaves the model usable, and what it has
 //! computed is kept for the next prompt that begins the same way.
+//!
+//! ```no_run
+//! use std::ops::ControlFlow;
+//! use votive::{hub, task::{GenerateOptions, LoadOptions, Step, TextGenerator}};
+//!
+//! # fn main() -> votive::Result<()> {
+//! let files = hub::resolve_model("smollm2.gguf", &mut |_| ControlFlow::Continue(()))?;
+//! let model = TextGenerator::open(&files, &LoadOptions::default(), &mut |_| ControlFlow::Continue(()))?;
+//! let options = GenerateOptions { max_tokens: Some(64), ..Default::default() };
+//! for step in model.generate("Once upon a time", &options)? {
+//!     if let Step::Token { text, .. } | Step::Done { text, .. } = step? {
+//!         print!("{text}");
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod clock;
 mod generation;
