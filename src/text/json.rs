@@ -27,6 +27,24 @@ fn text_error(what: &str) -> impl Fn(tokenizers::Error) -> Error + '_ {
     move |e| Error::Text(format!("{what}: {e}"))
 }
 
+/// Refuses what the `tokenizers` crate would panic on (found by fuzzing): broken JSON inside a decoder, and a
+/// `Precompiled` normalizer whose table is broken.
+fn check(bytes: &[u8]) -> serde_json::Result<()> {
+    #[derive(serde::Deserialize)]
+    struct File {
+        #[serde(default)]
+        normalizer: Value,
+    }
+    fn check_normalizer(normalizer: &Value) -> serde_json::Result<()> {
+        if normalizer["type"] == "Precompiled" {
+            // From text, as the crate does: its table borrows.
+            serde_json::from_str::<tokenizers::normalizers::Precompiled>(&normalizer.to_string())?;
+        }
+        normalizer["normalizers"].as_array().into_iter().flatten().try_for_each(check_normalizer)
+    }
+    check_normalizer(&serde_json::from_slice::<File>(bytes)?.normalizer)
+}
+
 /// The decoder and, where it is a sequence, its parts.
 fn decoder_parts(decoder: Value) -> Vec<Value> {
     match decoder {
@@ -42,6 +60,7 @@ impl Json {
     /// Parses a tokenizer.json. Its truncation and padding, which belong to training, are switched off.
     pub fn new(bytes: &[u8]) -> Result<Self> {
         let format_error = |e: String| Error::format("tokenizer.json", e);
+        check(bytes).map_err(|e| format_error(e.to_string()))?;
         let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| format_error(e.to_string()))?;
         inner.with_truncation(None).map_err(|e| format_error(e.to_string()))?;
         inner.with_padding(None);

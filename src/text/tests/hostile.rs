@@ -88,6 +88,16 @@ fn random_tokenizer_json() {
         let cut = (rng.next_u64() % whole.len() as u64) as usize;
         assert!(Tokenizer::from_json(&whole[..cut]).is_err());
     }
+    // Two on which the crate underneath would panic.
+    let broken_decoder = br#"{"version":"1.0","decoder":{"type":"ByteLevel","use_regex"t: true},"model":{}}"#;
+    assert_eq!(Tokenizer::from_json(broken_decoder).err().unwrap().kind(), "format");
+    for table in ["", "!", "AAAA", "/////w=="] {
+        let mut json = small_json();
+        json["normalizer"] = json!({"type": "Sequence", "normalizers": [
+            {"type": "Precompiled", "precompiled_charsmap": table}
+        ]});
+        drop(Tokenizer::from_json(json.to_string().as_bytes()));
+    }
     // One value of the structure replaced by another: an error, or a tokenizer that does not panic.
     let odd = [
         json!(null),

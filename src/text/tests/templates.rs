@@ -102,6 +102,7 @@ fn bad_templates_are_errors() {
         "{{ missing | tojson }}",
         "{{ strftime_now('%Q') }}",
         "{% generation %}",
+        "{%}",
         "{{ raise_exception('no') }}",
         "{{ messages[0].content.upper() }}",
     ] {
