@@ -74,7 +74,7 @@ impl<F: Format> Kernel for MatrixProduct<'_, F> {
                         tile_product::<S, F>(
                             &panel,
                             groups,
-                            acts.q.as_ptr().add(at * 64 * TILE).cast(),
+                            acts.q.as_ptr().add(at * 32 * TILE).cast(),
                             acts.scales.as_ptr().add(at * TILE),
                             acts.sums.as_ptr().add(at * halves * TILE),
                             acc.as_mut_ptr().add(tile * TILE * width),

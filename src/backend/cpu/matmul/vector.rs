@@ -39,14 +39,14 @@ impl<F: Format> Kernel for VectorProduct<'_, F> {
                 let row = |r: usize| (first + r).min(rows.end - 1);
                 for t in 0..acts.m {
                     let mut p: [*const u8; ROWS] = std::array::from_fn(|r| w.as_ptr().add(row(r) * row_bytes));
-                    let mut q = acts.q.as_ptr().add(t * acts.groups * S::ACT_BYTES);
+                    let mut q = acts.q.as_ptr().add(t * acts.groups * 32);
                     let mut scales = acts.scales.as_ptr().add(t * padded);
                     let mut sums = acts.sums.as_ptr().add(t * padded * halves);
                     let mut acc = [S::splat(0.0); ROWS];
                     for _ in 0..acts.groups / CHUNK {
                         chunk::<S, F>(&p, CHUNK, q, scales, sums, &mut acc);
                         p = p.map(|p| p.add(chunk_bytes));
-                        q = q.add(CHUNK * S::ACT_BYTES);
+                        q = q.add(CHUNK * 32);
                         scales = scales.add(CHUNK);
                         sums = sums.add(CHUNK * halves);
                     }
@@ -72,7 +72,7 @@ impl<F: Format> Kernel for VectorProduct<'_, F> {
 unsafe fn chunk<S: Simd, F: Format>(
     p: &[*const u8; ROWS],
     groups: usize,
-    q: *const u8,
+    q: *const i16,
     scales: *const f32,
     sums: *const f32,
     acc: &mut [S::F32; ROWS],
@@ -126,13 +126,13 @@ unsafe fn chunk<S: Simd, F: Format>(
 unsafe fn group<S: Simd, F: Format>(
     p: &[*const u8; ROWS],
     i: usize,
-    q: *const u8,
+    q: *const i16,
     factors: &[[f32; 16]; ROWS],
     acc: &mut [S::F32; ROWS],
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let acts = S::load_acts(q.add(i * S::ACT_BYTES));
+        let acts = S::load_acts(q.add(i * 32));
         for r in 0..ROWS {
             let weights = F::unpack::<S>(p[r], i);
             acc[r] = if F::HALVES {

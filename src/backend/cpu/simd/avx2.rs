@@ -28,21 +28,15 @@ pub(super) unsafe fn run_vnni<K: Kernel>(kernel: K) {
     unsafe { kernel.run::<Vnni>() }
 }
 
-/// `acc` plus the dot products of groups of four unsigned and signed bytes; no pair may pass i16.
+/// 32 weights as 16-bit lanes.
 #[inline(always)]
-unsafe fn dot_avx2(unsigned: __m256i, signed: __m256i) -> __m256i {
+unsafe fn widened(w: __m256i) -> [__m256i; 2] {
     // SAFETY: callers have AVX2.
-    unsafe { _mm256_madd_epi16(_mm256_maddubs_epi16(unsigned, signed), _mm256_set1_epi16(1)) }
-}
-
-#[inline(always)]
-unsafe fn dot_vnni(unsigned: __m256i, signed: __m256i) -> __m256i {
-    // SAFETY: callers have AVX-512 VNNI and VL.
-    unsafe { _mm256_dpbusd_epi32(_mm256_setzero_si256(), unsigned, signed) }
+    unsafe { [_mm256_cvtepi8_epi16(_mm256_castsi256_si128(w)), _mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(w))] }
 }
 
 macro_rules! simd_256 {
-    ($name:ty, $dot:ident, |$acc:ident, $a:ident, $b:ident| $dot_pairs:expr) => {
+    ($name:ty, |$acc:ident, $a:ident, $b:ident| $dot_pairs:expr) => {
         // SAFETY of every block: callers have the instruction set and give valid memory; all accesses are unaligned.
         #[allow(clippy::undocumented_unsafe_blocks)]
         impl Simd for $name {
@@ -51,8 +45,7 @@ macro_rules! simd_256 {
             type I32 = __m256i;
             type Bytes = __m256i;
             type Weights = __m256i;
-            type Acts = __m256i;
-            const ACT_BYTES: usize = 32;
+            type Acts = [__m256i; 2];
 
             #[inline(always)]
             unsafe fn splat(x: f32) -> __m256 {
@@ -176,36 +169,35 @@ macro_rules! simd_256 {
                 &IN_ORDER
             }
             #[inline(always)]
-            unsafe fn store_acts(q: &[i8; 32], _signed: bool, p: *mut u8) {
-                unsafe { p.cast::<[i8; 32]>().write_unaligned(*q) }
+            unsafe fn load_acts(p: *const i16) -> [__m256i; 2] {
+                unsafe { [_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(16).cast())] }
             }
             #[inline(always)]
-            unsafe fn load_acts(p: *const u8) -> __m256i {
-                unsafe { _mm256_loadu_si256(p.cast()) }
-            }
-            #[inline(always)]
-            unsafe fn dot(w: __m256i, a: __m256i) -> __m256i {
-                unsafe { $dot(w, a) }
-            }
-            #[inline(always)]
-            unsafe fn dot_signed(w: __m256i, a: __m256i) -> __m256i {
-                // |w| is at most 128 and |a| 127, so a pair of products stays below 2^15
-                unsafe { $dot(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w)) }
-            }
-            #[inline(always)]
-            unsafe fn dot_halves(w: __m256i, a: __m256i, scales: *const f32, acc: __m256) -> __m256 {
+            unsafe fn dot(w: __m256i, a: [__m256i; 2]) -> __m256i {
                 unsafe {
-                    let (low, high) = (_mm256_broadcast_ss(&*scales), _mm256_broadcast_ss(&*scales.add(1)));
-                    let scale = _mm256_blend_ps::<0xf0>(low, high);
-                    _mm256_fmadd_ps(_mm256_cvtepi32_ps($dot(w, a)), scale, acc)
+                    let [low, high] = widened(w);
+                    Self::dot_pairs(_mm256_madd_epi16(low, a[0]), high, a[1])
+                }
+            }
+            #[inline(always)]
+            unsafe fn dot_signed(w: __m256i, a: [__m256i; 2]) -> __m256i {
+                unsafe { Self::dot(w, a) }
+            }
+            #[inline(always)]
+            unsafe fn dot_halves(w: __m256i, a: [__m256i; 2], scales: *const f32, acc: __m256) -> __m256 {
+                unsafe {
+                    let [low, high] = widened(w);
+                    let low = _mm256_cvtepi32_ps(_mm256_madd_epi16(low, a[0]));
+                    let high = _mm256_cvtepi32_ps(_mm256_madd_epi16(high, a[1]));
+                    let acc = _mm256_fmadd_ps(low, _mm256_broadcast_ss(&*scales), acc);
+                    _mm256_fmadd_ps(high, _mm256_broadcast_ss(&*scales.add(1)), acc)
                 }
             }
             #[inline(always)]
             unsafe fn store_i16(w: __m256i, _signed: bool, offset: i16, factors: (i16, i16), p: *mut i16) {
                 unsafe {
-                    let halves = [_mm256_castsi256_si128(w), _mm256_extracti128_si256::<1>(w)];
-                    for (i, (half, factor)) in halves.into_iter().zip([factors.0, factors.1]).enumerate() {
-                        let wide = _mm256_sub_epi16(_mm256_cvtepi8_epi16(half), _mm256_set1_epi16(offset));
+                    for (i, (wide, factor)) in widened(w).into_iter().zip([factors.0, factors.1]).enumerate() {
+                        let wide = _mm256_sub_epi16(wide, _mm256_set1_epi16(offset));
                         let scaled = _mm256_mullo_epi16(wide, _mm256_set1_epi16(factor));
                         _mm256_storeu_si256(p.add(16 * i).cast(), scaled);
                     }
@@ -215,5 +207,5 @@ macro_rules! simd_256 {
     };
 }
 
-simd_256!(Avx2, dot_avx2, |acc, a, b| _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)));
-simd_256!(Vnni, dot_vnni, |acc, a, b| _mm256_dpwssd_epi32(acc, a, b));
+simd_256!(Avx2, |acc, a, b| _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)));
+simd_256!(Vnni, |acc, a, b| _mm256_dpwssd_epi32(acc, a, b));

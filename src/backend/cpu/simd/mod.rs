@@ -5,8 +5,9 @@
 //! program runs; WebAssembly has no detection, a module is built for what it uses.
 //!
 //! Besides plain f32 and i32 registers there are 32 weights and 32 activations at a time, the unit of every block
-//! format. How they are spread over registers, and in which order, is the instruction set's own affair: 8-bit lanes where
-//! there is a good 8-bit dot product, 16-bit lanes on WebAssembly, which has none.
+//! format. Weights are 8-bit lanes as unpacked, activations 16-bit lanes: WebAssembly has no 8-bit dot product, and elsewhere
+//! one token is bound by the memory that the weights come from. How they are spread over registers, and in which order, is the
+//! instruction set's own affair.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -36,10 +37,8 @@ pub(crate) trait Simd: Copy + 'static {
     type Bytes: Copy;
     /// 32 unpacked weights.
     type Weights: Copy;
-    /// 32 activations of -127..=127.
+    /// 32 activations of `-ACT_MAX..=ACT_MAX`, as 16-bit lanes.
     type Acts: Copy;
-    /// Bytes that 32 stored activations take.
-    const ACT_BYTES: usize;
 
     /// Every lane `x`.
     unsafe fn splat(x: f32) -> Self::F32;
@@ -90,11 +89,8 @@ pub(crate) trait Simd: Copy + 'static {
     /// Where each of 32 stored activations (and weights, by [`Simd::store_i16`]) comes from;
     /// `signed` for weights made by [`Simd::signed`].
     fn order(signed: bool) -> &'static [u8; 32];
-    /// Stores activations, already in [`Simd::order`], as [`Simd::load_acts`] reads them for [`Simd::dot_signed`], or for the
-    /// other dot products.
-    unsafe fn store_acts(q: &[i8; 32], signed: bool, p: *mut u8);
     /// Reads 32 stored activations.
-    unsafe fn load_acts(p: *const u8) -> Self::Acts;
+    unsafe fn load_acts(p: *const i16) -> Self::Acts;
     /// The dot product of weights 0..=63 and activations, spread over the lanes.
     unsafe fn dot(w: Self::Weights, a: Self::Acts) -> Self::I32;
     /// The dot product of signed weights and activations, spread over the lanes.
@@ -104,6 +100,9 @@ pub(crate) trait Simd: Copy + 'static {
     /// Stores `(w - offset) * factors.0` for the first 16 weights, `* factors.1` for the others, as 32 i16.
     unsafe fn store_i16(w: Self::Weights, signed: bool, offset: i16, factors: (i16, i16), p: *mut i16);
 }
+
+/// Largest activation: with weights of up to 128 * 32 (the scales of groups of 16 multiplied in), 32 products stay below 2^31.
+pub(crate) const ACT_MAX: i16 = (1 << 14) - 1;
 
 /// Order of weights and activations in memory as they are.
 const IN_ORDER: [u8; 32] = {

@@ -1,6 +1,6 @@
 //! aarch64: NEON, without the optional dot-product instructions.
 //!
-//! Weights and activations are 8-bit lanes in two registers, in memory order.
+//! Weights are 8-bit lanes in two registers, activations 16-bit lanes in four, in memory order.
 
 use super::{IN_ORDER, Simd};
 use std::arch::aarch64::*;
@@ -9,11 +9,15 @@ use std::arch::aarch64::*;
 #[derive(Clone, Copy)]
 pub(super) struct Neon;
 
-/// Sums of products of 16 lanes, two to a 16-bit lane: |w| at most 128 and |a| at most 127 stay below 2^15.
+/// `acc` plus the products of 16 weights and activations, spread over four lanes.
 #[inline(always)]
-unsafe fn products(w: int8x16_t, a: int8x16_t) -> int16x8_t {
+unsafe fn dot16(acc: int32x4_t, w: int8x16_t, a: [int16x8_t; 2]) -> int32x4_t {
     // SAFETY: aarch64 has NEON.
-    unsafe { vmlal_s8(vmull_high_s8(w, a), vget_low_s8(w), vget_low_s8(a)) }
+    unsafe {
+        let (low, high) = (vmovl_s8(vget_low_s8(w)), vmovl_high_s8(w));
+        let acc = vmlal_high_s16(vmlal_s16(acc, vget_low_s16(low), vget_low_s16(a[0])), low, a[0]);
+        vmlal_high_s16(vmlal_s16(acc, vget_low_s16(high), vget_low_s16(a[1])), high, a[1])
+    }
 }
 
 // SAFETY of all blocks: aarch64 has NEON, and callers give valid memory; loads need no alignment beyond the element's,
@@ -25,8 +29,7 @@ impl Simd for Neon {
     type I32 = int32x4_t;
     type Bytes = [uint8x16_t; 2];
     type Weights = [int8x16_t; 2];
-    type Acts = [int8x16_t; 2];
-    const ACT_BYTES: usize = 32;
+    type Acts = [int16x8_t; 4];
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> float32x4_t {
@@ -150,27 +153,22 @@ impl Simd for Neon {
         &IN_ORDER
     }
     #[inline(always)]
-    unsafe fn store_acts(q: &[i8; 32], _signed: bool, p: *mut u8) {
-        unsafe { p.cast::<[i8; 32]>().write_unaligned(*q) }
+    unsafe fn load_acts(p: *const i16) -> [int16x8_t; 4] {
+        unsafe { [0, 8, 16, 24].map(|i| vreinterpretq_s16_u8(vld1q_u8(p.add(i).cast()))) }
     }
     #[inline(always)]
-    unsafe fn load_acts(p: *const u8) -> [int8x16_t; 2] {
-        unsafe { [vld1q_s8(p.cast()), vld1q_s8(p.add(16).cast())] }
+    unsafe fn dot(w: [int8x16_t; 2], a: [int16x8_t; 4]) -> int32x4_t {
+        unsafe { dot16(dot16(vdupq_n_s32(0), w[0], [a[0], a[1]]), w[1], [a[2], a[3]]) }
     }
     #[inline(always)]
-    unsafe fn dot(w: [int8x16_t; 2], a: [int8x16_t; 2]) -> int32x4_t {
-        // four products of at most 63 * 127 fit 16 bits
-        unsafe { vpaddlq_s16(vaddq_s16(products(w[0], a[0]), products(w[1], a[1]))) }
+    unsafe fn dot_signed(w: [int8x16_t; 2], a: [int16x8_t; 4]) -> int32x4_t {
+        unsafe { Self::dot(w, a) }
     }
     #[inline(always)]
-    unsafe fn dot_signed(w: [int8x16_t; 2], a: [int8x16_t; 2]) -> int32x4_t {
-        unsafe { vpadalq_s16(vpaddlq_s16(products(w[0], a[0])), products(w[1], a[1])) }
-    }
-    #[inline(always)]
-    unsafe fn dot_halves(w: [int8x16_t; 2], a: [int8x16_t; 2], scales: *const f32, acc: float32x4_t) -> float32x4_t {
+    unsafe fn dot_halves(w: [int8x16_t; 2], a: [int16x8_t; 4], scales: *const f32, acc: float32x4_t) -> float32x4_t {
         unsafe {
-            let low = vcvtq_f32_s32(vpaddlq_s16(products(w[0], a[0])));
-            let high = vcvtq_f32_s32(vpaddlq_s16(products(w[1], a[1])));
+            let low = vcvtq_f32_s32(dot16(vdupq_n_s32(0), w[0], [a[0], a[1]]));
+            let high = vcvtq_f32_s32(dot16(vdupq_n_s32(0), w[1], [a[2], a[3]]));
             vfmaq_n_f32(vfmaq_n_f32(acc, low, *scales), high, *scales.add(1))
         }
     }

@@ -12,7 +12,7 @@ fn zip<T: Copy>(a: [T; 4], b: [T; 4], f: impl Fn(T, T) -> T) -> [T; 4] {
 }
 
 #[inline(always)]
-fn dot(w: &[i8], a: &[i8]) -> i32 {
+fn dot(w: &[i8], a: &[i16]) -> i32 {
     w.iter().zip(a).map(|(w, a)| i32::from(*w) * i32::from(*a)).sum()
 }
 
@@ -23,8 +23,7 @@ impl Simd for Scalar {
     type I32 = [i32; 4];
     type Bytes = [u8; 32];
     type Weights = [i8; 32];
-    type Acts = [i8; 32];
-    const ACT_BYTES: usize = 32;
+    type Acts = [i16; 32];
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> [f32; 4] {
@@ -132,25 +131,20 @@ impl Simd for Scalar {
         &IN_ORDER
     }
     #[inline(always)]
-    unsafe fn store_acts(q: &[i8; 32], _signed: bool, p: *mut u8) {
+    unsafe fn load_acts(p: *const i16) -> [i16; 32] {
         // SAFETY: see above.
-        unsafe { p.cast::<[i8; 32]>().write_unaligned(*q) }
+        unsafe { p.cast::<[i16; 32]>().read_unaligned() }
     }
     #[inline(always)]
-    unsafe fn load_acts(p: *const u8) -> [i8; 32] {
-        // SAFETY: see above.
-        unsafe { p.cast::<[i8; 32]>().read_unaligned() }
-    }
-    #[inline(always)]
-    unsafe fn dot(w: [i8; 32], a: [i8; 32]) -> [i32; 4] {
+    unsafe fn dot(w: [i8; 32], a: [i16; 32]) -> [i32; 4] {
         [dot(&w, &a), 0, 0, 0]
     }
     #[inline(always)]
-    unsafe fn dot_signed(w: [i8; 32], a: [i8; 32]) -> [i32; 4] {
+    unsafe fn dot_signed(w: [i8; 32], a: [i16; 32]) -> [i32; 4] {
         [dot(&w, &a), 0, 0, 0]
     }
     #[inline(always)]
-    unsafe fn dot_halves(w: [i8; 32], a: [i8; 32], scales: *const f32, acc: [f32; 4]) -> [f32; 4] {
+    unsafe fn dot_halves(w: [i8; 32], a: [i16; 32], scales: *const f32, acc: [f32; 4]) -> [f32; 4] {
         let (low, high) = (dot(&w[..16], &a[..16]) as f32, dot(&w[16..], &a[16..]) as f32);
         // SAFETY: see above.
         let scales = unsafe { scales.cast::<[f32; 2]>().read_unaligned() };

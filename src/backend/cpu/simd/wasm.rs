@@ -1,9 +1,7 @@
 //! WebAssembly SIMD: 128-bit registers, and a dot product of 16-bit lanes as the best integer one.
 //!
 //! Weights are bytes in two registers; activations are 16-bit lanes in four, of each 16 those of even index, then those of
-//! odd index (for signed weights in memory order). A register of unsigned bytes, taken as 16-bit lanes, is `even + 256 * odd`; stored activations of odd index
-//! have 256 times their even neighbour subtracted, which cancels the second term, so that even weights need no masking:
-//! `even * x0 + odd * x1 = (even + 256 * odd) * x0 + odd * (x1 - 256 * x0)`, all within 16 and 32 bits.
+//! odd index, as masks and shifts take unsigned weights apart (for signed weights in memory order).
 
 use super::{IN_ORDER, Kernel, Simd};
 use std::arch::wasm32::*;
@@ -50,7 +48,8 @@ static SPREAD: [u64; 256] = {
 /// Dot products of 16 unsigned weights, spread over four lanes.
 #[inline(always)]
 fn dot16(w: v128, even: v128, odd: v128) -> v128 {
-    i32x4_add(i32x4_dot_i16x8(w, even), i32x4_dot_i16x8(u16x8_shr(w, 8), odd))
+    let low = v128_and(w, u16x8_splat(0xff));
+    i32x4_add(i32x4_dot_i16x8(low, even), i32x4_dot_i16x8(u16x8_shr(w, 8), odd))
 }
 
 /// Dot products of 16 signed weights, spread over four lanes. Widening by shuffles, since shifts and multiplications
@@ -69,7 +68,6 @@ impl Simd for Wasm {
     type Bytes = [v128; 2];
     type Weights = [v128; 2];
     type Acts = [v128; 4];
-    const ACT_BYTES: usize = 64;
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> v128 {
@@ -182,17 +180,7 @@ impl Simd for Wasm {
         if signed { &IN_ORDER } else { &EVEN_ODD }
     }
     #[inline(always)]
-    unsafe fn store_acts(q: &[i8; 32], signed: bool, p: *mut u8) {
-        let mut wide = q.map(i16::from);
-        if !signed {
-            for i in (0..8).chain(16..24) {
-                wide[i + 8] -= 256 * wide[i];
-            }
-        }
-        unsafe { p.cast::<[i16; 32]>().write_unaligned(wide) }
-    }
-    #[inline(always)]
-    unsafe fn load_acts(p: *const u8) -> [v128; 4] {
+    unsafe fn load_acts(p: *const i16) -> [v128; 4] {
         let p = p.cast::<v128>();
         unsafe { [v128_load(p), v128_load(p.add(1)), v128_load(p.add(2)), v128_load(p.add(3))] }
     }
