@@ -48,29 +48,22 @@ const launched = await chromium.launchServer({
 const browser = await chromium.connect(launched.wsEndpoint());
 const root = launched.process().pid;
 
-/** The renderer of `page`: the one that its work keeps busy. */
-async function rendererOf(page) {
-  const candidates = renderers(root);
-  const before = candidates.map((pid) => cpuMilliseconds([pid]));
-  await page.evaluate(() => { for (const end = performance.now() + 200; performance.now() < end; ); });
-  const spent = candidates.map((pid, i) => cpuMilliseconds([pid]) - before[i]); // NaN: it has ended
-  const most = Math.max(...spent.filter((ms) => !Number.isNaN(ms)));
-  return candidates.filter((_, i) => spent[i] === most);
-}
-
 /** One page, in a renderer process of its own, with one runner and one model. */
 async function open(base, runner, file) {
   const page = await (await browser.newContext()).newPage();
   page.on('pageerror', (error) => console.error(`[${runner}] ${error.message}`));
-  let own = [];
-  await page.exposeFunction('cpu', () => cpuMilliseconds(own));
+  // One engine works at a time: the renderers' CPU time together is its own.
+  await page.exposeFunction('cpu', () => cpuMilliseconds(renderers(root)));
   await page.goto(`${base}/pages/page.html`);
-  own = await rendererOf(page);
+  const before = new Map(renderers(root).map((pid) => [pid, peakMegabytes([pid])]));
   const loadMs = await page.evaluate(async ([runner, url]) => {
     const start = performance.now();
     self.engine = await (await import(`/pages/${runner}.mjs`)).load(url);
     return performance.now() - start;
   }, [runner, `${base}/model/${encodeURIComponent(path.basename(file))}`]);
+  // The renderer that holds the model is the one whose peak has grown most.
+  const grown = renderers(root).map((pid) => [pid, peakMegabytes([pid]) - (before.get(pid) ?? 0)]);
+  const own = [grown.sort((a, b) => b[1] - a[1])[0][0]];
   return { page, own, loadMs, loadPeakMegabytes: peakMegabytes(own) };
 }
 
