@@ -7,7 +7,7 @@ use votive::{
 };
 
 fn main() -> votive::Result<()> {
-    let name = args().nth(1).unwrap_or_else(|| "HuggingFaceTB/SmolLM2-135M-Instruct-GGUF".into());
+    let name = args().nth(1).unwrap_or_else(|| "bartowski/SmolLM2-135M-Instruct-GGUF:Q4_K_M".into());
     let prompt = args().nth(2).unwrap_or_else(|| "Once upon a time".into());
     let files = hub::resolve_model(&name, &mut |_| Continue(()))?;
     let model = TextGenerator::open(&files, &LoadOptions::default(), &mut |_| Continue(()))?;
