@@ -150,10 +150,13 @@ impl Isa {
     pub fn available() -> &'static [Isa] {
         static AVAILABLE: OnceLock<Vec<Isa>> = OnceLock::new();
         AVAILABLE.get_or_init(|| {
-            #[allow(unused_mut)]
-            let mut all = Vec::new();
-            #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-            all.push(Isa::Scalar);
+            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+            let all = vec![Isa::Wasm];
+            #[cfg(target_arch = "aarch64")]
+            let all = vec![Isa::Scalar, Isa::Neon];
+            #[cfg(not(any(all(target_arch = "wasm32", target_feature = "simd128"), target_arch = "aarch64")))]
+            #[allow(unused_mut, reason = "only x86-64 has more")]
+            let mut all = vec![Isa::Scalar];
             #[cfg(target_arch = "x86_64")]
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
                 all.push(Isa::Avx2);
@@ -161,10 +164,6 @@ impl Isa {
                     all.push(Isa::Vnni);
                 }
             }
-            #[cfg(target_arch = "aarch64")]
-            all.push(Isa::Neon);
-            #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-            all.push(Isa::Wasm);
             all
         })
     }
