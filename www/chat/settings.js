@@ -2,8 +2,8 @@
 
 const KEY = 'votive.chat.settings';
 const DEFAULTS = {
-  system: 'You are a helpful assistant.',
-  temperature: 0.7,
+  system: '', // the template's own, which small models were trained with
+  temperature: 0.2, // small models ramble above
   topP: 0.95,
   topK: 40,
   repetitionPenalty: 1.1,
