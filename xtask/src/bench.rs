@@ -88,10 +88,11 @@ fn prepare_models(votive: &Path) -> Result<Vec<PathBuf>> {
         }
         if !derived.is_file() {
             step(format!("Quantizing {} to {kind}", default.name));
-            let partial = derived.with_extension("partial");
-            files::write(&partial, "")?;
-            process::run(Command::new(votive).arg("quantize").arg(&published).arg(&partial).args(["--type", kind]))?;
-            fs::rename(&partial, &derived).with_context(|| format!("could not write {}", derived.display()))?;
+            if let Some(folder) = derived.parent() {
+                fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
+            }
+            // The output appears whole or not at all.
+            process::run(Command::new(votive).arg("quantize").arg(&published).arg(&derived).args(["--type", kind]))?;
         }
         Ok(derived)
     };
