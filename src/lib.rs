@@ -1,5 +1,6 @@
 //! Votive runs neural networks where the user is: in the browser (WebAssembly, WebGPU) and natively, from one source.
 
+pub mod autograd;
 pub mod backend;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;

@@ -1,6 +1,6 @@
 //! Elementwise operations: copies, casts, functions of one, two and three operands.
 
-use super::{Input, Op, Unary, want_float, want_same, wrong_dtype};
+use super::{Backward, Binary, Input, Op, Unary, gradient::InputGradients, want_float, want_same, wrong_dtype};
 use crate::{
     backend::Meta,
     dtype::DType,
@@ -61,4 +61,18 @@ pub(super) fn infer(op: &Op, inputs: &[Input<'_>]) -> Result<Meta> {
         _ => dtype,
     };
     Ok(Meta { shape: shape.clone(), dtype })
+}
+
+/// Gradient rules of elementwise operations.
+pub(super) fn gradient(op: &Op, at: &Backward<'_>) -> InputGradients {
+    let Backward { inputs, output, grad, .. } = at;
+    Ok(match op {
+        Op::Unary(Unary::Exp) => vec![Some(grad.mul(output)?)],
+        Op::Copy => vec![Some((*grad).clone())],
+        Op::Binary(Binary::Add) => vec![Some((*grad).clone()), Some((*grad).clone())],
+        Op::Binary(Binary::Mul) => {
+            vec![at.needed(0, || grad.mul(&inputs[1]))?, at.needed(1, || grad.mul(&inputs[0]))?]
+        }
+        _ => return Err(Error::argument(op.name(), "has no gradient")),
+    })
 }

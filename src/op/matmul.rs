@@ -1,6 +1,6 @@
 //! The matrix product of two batches.
 
-use super::{Input, want_same};
+use super::{Backward, Input, gradient::InputGradients, want_same};
 use crate::{
     backend::Meta,
     error::{Error, Result},
@@ -24,4 +24,13 @@ pub(super) fn infer(inputs: &[Input<'_>]) -> Result<Meta> {
     let mut dims = a_batch.to_vec();
     dims.extend([*m, *n]);
     Ok(Meta { shape: dims.into(), dtype: a_dtype })
+}
+
+/// `dA = dC · Bᵀ`, `dB = Aᵀ · dC`.
+pub(super) fn gradient(at: &Backward<'_>) -> InputGradients {
+    let [a, b] = at.inputs else { return Err(Error::argument("matmul", "has two inputs")) };
+    Ok(vec![
+        at.needed(0, || at.grad.matmul(&b.transpose(-1, -2)?))?,
+        at.needed(1, || a.transpose(-1, -2)?.matmul(at.grad))?,
+    ])
 }

@@ -1,16 +1,18 @@
 //! The closed set of operations.
 //!
 //! Every computation on tensors is one of these. Each has shape and dtype inference ([`Op::infer`]) and, when it is a
-//! fused one, a decomposition into primitives ([`Op::decompose`]); gradient rules will sit beside them. Operations have one
+//! fused one, a decomposition into primitives ([`Op::decompose`]); gradient rules stand beside them. Operations have one
 //! result. Views (permute, narrow, broadcast, most reshapes) are layouts, not operations.
 
 mod elementwise;
 mod fused;
+mod gradient;
 mod index;
 mod matmul;
 mod reduce;
 
 pub(crate) use fused::attention::visible;
+pub(crate) use gradient::Backward;
 
 use crate::{
     backend::Meta,

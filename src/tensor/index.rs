@@ -2,6 +2,7 @@
 
 use super::{Inner, Tensor};
 use crate::{
+    autograd::MadeBy,
     error::{Error, Result},
     op::Op,
 };
@@ -43,10 +44,18 @@ impl Tensor {
             let message = format!("operands on {} and {}; move one with to_device", self.device(), source.device());
             return Err(Error::Device { op: OP, message });
         }
+        // A tracked target stays in the graph, which keeps its memory: it is then written into a copy.
+        let before = self.is_tracked().then(|| self.clone());
         let target = if self.layout().is_contiguous() { self } else { self.contiguous()? };
-        let Inner { storage, layout, dtype, device } = Arc::unwrap_or_clone(target.0);
+        let Inner { storage, layout, dtype, device, .. } = Arc::unwrap_or_clone(target.0);
         let part = layout.narrow(dim, start, source.dims()[dim])?;
         let storage = device.backend().write_slice(storage, &part, &source.view())?;
-        Ok(Self::from_parts(storage, layout, dtype, device))
+        let out = Self::from_parts(storage, layout, dtype, device);
+        if !source.is_tracked() && before.is_none() {
+            return Ok(out);
+        }
+        // An untracked target needs no more than its shape in the graph, which the result has too.
+        let target = before.unwrap_or_else(|| out.clone());
+        Ok(out.recorded(|| MadeBy::WriteSlice { dim, start }, &[&target, source]))
     }
 }

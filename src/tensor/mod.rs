@@ -21,6 +21,7 @@ pub use operators::Operand;
 pub use reduce::Dims;
 
 use crate::{
+    autograd::{self, MadeBy, Node, ViewOp},
     backend::{Storage, View},
     device::Device,
     dtype::DType,
@@ -49,11 +50,13 @@ struct Inner {
     layout: Layout,
     dtype: DType,
     device: Device,
+    /// Its place in the autograd graph, when it is tracked.
+    node: Option<Arc<Node>>,
 }
 
 impl Tensor {
     pub(crate) fn from_parts(storage: Storage, layout: Layout, dtype: DType, device: Device) -> Self {
-        Self(Arc::new(Inner { storage, layout, dtype, device }))
+        Self(Arc::new(Inner { storage, layout, dtype, device, node: None }))
     }
     /// Sizes.
     pub fn shape(&self) -> &Shape {
@@ -126,9 +129,32 @@ impl Tensor {
         let fail = |_| Error::shape("dims", format!("{} does not have {N} dimensions", self.shape()));
         self.dims().try_into().map_err(fail)
     }
-    /// The same memory seen through another layout.
-    fn with_layout(&self, layout: Layout) -> Tensor {
-        Self::from_parts(self.0.storage.clone(), layout, self.0.dtype, self.0.device.clone())
+    /// The same memory seen through another layout; `view` says how, for the gradient.
+    fn view_as(&self, view: ViewOp, layout: Layout) -> Tensor {
+        let out = Self::from_parts(self.0.storage.clone(), layout, self.0.dtype, self.0.device.clone());
+        out.recorded(|| MadeBy::View(view), &[self])
+    }
+    pub(crate) fn node(&self) -> Option<&Arc<Node>> {
+        self.0.node.as_ref()
+    }
+    /// The same memory at another place of the graph.
+    pub(crate) fn with_node(&self, node: Arc<Node>) -> Tensor {
+        Self(Arc::new(Inner { node: Some(node), ..(*self.0).clone() }))
+    }
+    pub(crate) fn without_node(&self) -> Tensor {
+        Self(Arc::new(Inner { node: None, ..(*self.0).clone() }))
+    }
+    /// The node, if this is the last handle of the tensor.
+    pub(crate) fn into_sole_node(self) -> Option<Arc<Node>> {
+        Arc::into_inner(self.0)?.node
+    }
+    /// This fresh result, remembering how it was made when one of `inputs` is tracked.
+    fn recorded(self, made_by: impl FnOnce() -> MadeBy, inputs: &[&Tensor]) -> Tensor {
+        if !self.0.dtype.is_float() || !inputs.iter().any(|x| x.is_tracked()) || !autograd::is_recording() {
+            return self;
+        }
+        let inputs = inputs.iter().map(|&x| x.clone()).collect();
+        self.with_node(Node::step(made_by(), inputs))
     }
     /// Where its memory is: equal for tensors that share it.
     #[cfg(test)]
@@ -138,7 +164,7 @@ impl Tensor {
     pub(crate) fn view(&self) -> View<'_> {
         View { storage: &self.0.storage, layout: &self.0.layout, dtype: self.0.dtype }
     }
-    /// Runs an operation: infers, executes or decomposes. The one place where autograd will record.
+    /// Runs an operation: infers, executes or decomposes, and records for autograd.
     ///
     /// # Errors
     /// When the inputs do not fit the operation, live on different devices, or running it fails.
@@ -155,7 +181,8 @@ impl Tensor {
         }
         let views: Vec<_> = inputs.iter().map(|t| t.view()).collect();
         if let Some(storage) = device.backend().execute(&op, &views, &meta)? {
-            return Ok(Self::from_parts(storage, Layout::contiguous(meta.shape), meta.dtype, device.clone()));
+            let out = Self::from_parts(storage, Layout::contiguous(meta.shape), meta.dtype, device.clone());
+            return Ok(out.recorded(|| MadeBy::Op(op), inputs));
         }
         op.decompose(inputs)
             .unwrap_or_else(|| Err(Error::Device { op: op.name(), message: format!("{device} has no kernel for it") }))

@@ -61,10 +61,14 @@ impl Tensor {
     /// This tensor on another device; itself if it is there already.
     ///
     /// # Errors
-    /// When reading or allocating fails.
+    /// When reading or allocating fails, or the tensor is tracked: gradients do not cross devices.
     pub async fn to_device(&self, device: &Device) -> Result<Tensor> {
         if self.device().same(device) {
             return Ok(self.clone());
+        }
+        if self.is_tracked() {
+            let message = format!("no gradient flows from {device} to {}; detach() it first", self.device());
+            return Err(Error::Device { op: "to_device", message });
         }
         Self::from_buffer(self.to_buffer().await?, self.dtype(), self.shape(), device)
     }

@@ -2,6 +2,7 @@
 
 use super::Tensor;
 use crate::{
+    autograd::ViewOp,
     error::{Error, Result},
     op::Op,
     shape::{HOLE, Shape},
@@ -21,7 +22,7 @@ impl Tensor {
             return Ok(self.clone());
         }
         match self.layout().reshape(&shape) {
-            Some(layout) => Ok(self.with_layout(layout)),
+            Some(layout) => Ok(self.view_as(ViewOp::Reshape, layout)),
             None => self.contiguous()?.reshape(shape),
         }
     }
@@ -104,7 +105,7 @@ impl Tensor {
             let message = format!("{} is a block format; its rows stay the last dimension", self.dtype());
             return Err(Error::dtype(op, message));
         }
-        Ok(self.with_layout(self.layout().permute(order)?))
+        Ok(self.view_as(ViewOp::Permute(order.to_vec()), self.layout().permute(order)?))
     }
     /// Repeated along dimensions of size 1 and new leading ones, without a copy.
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Result<Tensor> {
@@ -115,7 +116,7 @@ impl Tensor {
         if shape.checked_elements().is_none() {
             return Err(Error::shape("broadcast_to", format!("{shape} has more elements than can be counted")));
         }
-        Ok(self.with_layout(self.layout().broadcast_to(&shape)?))
+        Ok(self.view_as(ViewOp::Broadcast, self.layout().broadcast_to(&shape)?))
     }
     /// PyTorch's `expand`: [`Tensor::broadcast_to`] where [`HOLE`] keeps a size.
     pub fn expand(&self, shape: impl Into<Shape>) -> Result<Tensor> {
@@ -134,7 +135,8 @@ impl Tensor {
             let message = format!("{start}..{start}+{len} cuts blocks of {}", self.dtype());
             return Err(Error::argument("narrow", message));
         }
-        Ok(self.with_layout(self.layout().narrow(dim, start, len)?))
+        let layout = self.layout().narrow(dim, start, len)?;
+        Ok(self.view_as(ViewOp::Narrow { dim, start }, layout))
     }
     /// Index `index` of dimension `dim`, which goes away.
     pub fn select(&self, dim: isize, index: usize) -> Result<Tensor> {
