@@ -1,8 +1,9 @@
 //! The conformance suite: operations × dtypes × layouts on a device, against results of PyTorch.
 //!
-//! The cases and their results are in `tests/golden/conformance.safetensors`, made by `tests/generators/conformance.py`.
-//! Each case runs with its inputs laid out row by row, transposed, and as slices of larger tensors; fused operations run
-//! as their decomposition too. Nothing here panics: a failure is an outcome, since a panic would end a browser's page.
+//! The cases and their results are in `tests/golden/conformance/`, made by `tests/generators/conformance/`: a file of both
+//! for each group of operations, whose calls are in `calls/`. Each case runs with its inputs laid out row by row,
+//! transposed, and as slices of larger tensors (and, where the golden file says so, broadcast); fused operations run as
+//! their decomposition too. Nothing here panics: a failure is an outcome, since a panic would end a browser's page.
 //! Natively `cargo test --lib conformance` runs it; in a browser a build with the feature `conformance` exports
 //! `run_conformance()`.
 
@@ -19,8 +20,6 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-static GOLDEN: &[u8] = include_bytes!("../../tests/golden/conformance.safetensors");
-
 /// How one case went on one layout.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
@@ -36,6 +35,7 @@ struct Case {
     name: String,
     op: String,
     dtype: String,
+    #[serde(default)]
     args: serde_json::Value,
     inputs: Vec<Input>,
     tolerance: Option<f64>,
@@ -183,15 +183,20 @@ fn wider(a: DType, b: DType) -> DType {
     if tolerance(a) > tolerance(b) { a } else { b }
 }
 
-fn cases(golden: &Checkpoint) -> Result<Vec<Case>> {
-    let wrong = |message: String| Error::format("conformance.safetensors", message);
+/// A golden file with its list of cases.
+async fn open(name: &'static str, bytes: &'static [u8]) -> Result<(Checkpoint, Vec<Case>)> {
+    let wrong = |message: String| Error::format(name, message);
+    let golden = Checkpoint::open(vec![Box::new(MemorySource::new(name, bytes.to_vec()))]).await?;
     let list = golden.header_metadata().string("cases").ok_or_else(|| wrong("holds no list of cases".into()))?;
-    serde_json::from_str(list).map_err(|e| wrong(e.to_string()))
+    let cases = serde_json::from_str(list).map_err(|e| wrong(e.to_string()))?;
+    Ok((golden, cases))
 }
 
-fn open() -> impl Future<Output = Result<Checkpoint>> {
-    let source = MemorySource::new("conformance.safetensors", GOLDEN.to_vec());
-    Checkpoint::open(vec![Box::new(source)])
+/// An entry of a golden file, on the CPU.
+async fn stored(golden: &Checkpoint, name: &str) -> Result<Tensor> {
+    let missing = || Error::format("conformance", format!("no entry {name}"));
+    let info = golden.info(name).ok_or_else(missing)?;
+    Tensor::from_buffer(golden.read(name).await?, info.dtype, &info.shape, &Device::cpu())
 }
 
 /// Runs the whole suite on a device: an outcome for each case and layout.
@@ -199,20 +204,19 @@ fn open() -> impl Future<Output = Result<Checkpoint>> {
 /// # Errors
 /// When the golden file cannot be read; failing cases are outcomes.
 pub async fn run(device: &Device) -> Result<Vec<Outcome>> {
-    let golden = open().await?;
-    let cases = cases(&golden)?;
     let mut outcomes = Vec::new();
-    for case in &cases {
-        let missing = || Error::format("conformance.safetensors", format!("no result of {}", case.name));
-        let info = golden.info(&case.name).ok_or_else(missing)?;
-        let want = Tensor::from_buffer(golden.read(&case.name).await?, info.dtype, &info.shape, &Device::cpu())?;
-        for arrangement in Arrangement::ALL {
-            match run_case(case, &want, arrangement, device).await {
-                Ok(None) => {}
-                Ok(Some(name)) => outcomes.push(Outcome { name, error: None }),
-                Err(error) => {
-                    let name = format!("{} {}", case.name, arrangement.name());
-                    outcomes.push(Outcome { name, error: Some(error.to_string()) });
+    for &(room, bytes, _) in calls::ROOMS {
+        let (golden, cases) = open(room, bytes).await?;
+        for case in &cases {
+            let want = stored(&golden, &case.name).await?;
+            for arrangement in Arrangement::ALL {
+                match run_case(case, &want, arrangement, device).await {
+                    Ok(None) => {}
+                    Ok(Some(name)) => outcomes.push(Outcome { name, error: None }),
+                    Err(error) => {
+                        let name = format!("{} {}", case.name, arrangement.name());
+                        outcomes.push(Outcome { name, error: Some(error.to_string()) });
+                    }
                 }
             }
         }
@@ -286,7 +290,8 @@ mod tests {
 
     #[test]
     fn every_operation_has_a_case() {
-        let cases = cases(&pollster::block_on(open()).unwrap()).unwrap();
+        let open = |&(room, bytes, _): &_| pollster::block_on(open(room, bytes)).unwrap().1;
+        let cases: Vec<_> = calls::ROOMS.iter().flat_map(open).collect();
         let covered: BTreeSet<_> = cases.iter().map(|c| c.op.as_str()).collect();
         let operations = "neg abs sign exp log sqrt rsqrt recip sqr sin cos tanh erf floor ceil round sigmoid relu silu \
             gelu gelu_tanh add sub mul div pow minimum maximum eq ne lt le gt ge affine clamp to_dtype where_cond sum mean \

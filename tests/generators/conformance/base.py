@@ -1,73 +1,6 @@
-"""Golden values of the conformance suite, from PyTorch.
+"""The operations of the core: elementwise, reductions, orders, views, joins, indexing, products, fused layers."""
 
-Run:  python tests/generators/conformance.py tests/golden/conformance.safetensors     (numpy, torch >= 1.13, safetensors)
-
-The list of cases is here and nowhere else: it travels in the file's metadata as JSON. A case names an operation, its
-arguments and its inputs; inputs are made by a counter-based hash on both sides (`values` here, `input` in
-src/conformance/), so that only results are stored. f16 and bf16 inputs are rounded to their dtype and computed in f32.
-"""
-
-import json
-import math
-import sys
-
-import numpy as np
-import torch
-import torch.nn.functional as F
-from safetensors.numpy import save_file
-
-torch.set_num_threads(1)
-FLOATS = ["f32", "f16", "bf16", "f64"]
-INTS = ["i64", "i32", "u32", "u8"]
-TORCH = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16, "f64": torch.float64,
-         "i64": torch.int64, "i32": torch.int32, "u32": torch.int64, "u8": torch.uint8}
-
-cases, golden = [], {}
-
-
-def values(seed, shape, low, high, dtype):
-    """Element i is a hash of (seed, i), scaled to low..high; integers are rounded down."""
-    n = int(np.prod(shape, dtype=np.int64))
-    with np.errstate(over="ignore"):
-        x = (np.arange(n, dtype=np.uint32) + np.uint32(seed) * np.uint32(0x9E3779B9)).astype(np.uint32)
-        for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-            x = ((x ^ (x >> np.uint32(shift))) * np.uint32(factor)).astype(np.uint32)
-        x ^= x >> np.uint32(16)
-    unit = (x >> np.uint32(8)).astype(np.float64) / (1 << 24)
-    v = low + (high - low) * unit
-    if dtype in INTS:
-        v = np.floor(v)
-    elif dtype != "f64":
-        v = v.astype(np.float32)  # through f32, as the engine does
-    return torch.from_numpy(np.ascontiguousarray(v).reshape(shape)).to(TORCH[dtype])
-
-
-def x(shape, low=-2.0, high=2.0, dtype=None, expand=None):
-    """An input; dtype None means the dtype of the case."""
-    return {"shape": shape, "low": low, "high": high, "dtype": dtype, "expand": expand}
-
-
-def case(op, f, inputs, dtypes=("f32",), args=None, name=None, tolerance=None):
-    """Adds one case for each dtype. `f` gets the inputs as tensors (half precision as f32)."""
-    for dtype in dtypes:
-        specs, tensors = [], []
-        for i, spec in enumerate(inputs):
-            spec = {**spec, "dtype": spec["dtype"] or dtype, "seed": len(cases) * 4 + i + 1}
-            t = values(spec["seed"], spec["shape"], spec["low"], spec["high"], spec["dtype"])
-            if spec["expand"] is not None:
-                t = t.expand(spec["expand"])
-            if spec["dtype"] in ("f16", "bf16"):
-                t = t.float()
-            tensors.append(t)
-            specs.append(spec)
-        out = f(*tensors)
-        key = f"{name or op}/{dtype}"
-        assert key not in golden, key
-        if out.dtype == torch.bool:
-            out = out.to(torch.uint8)
-        golden[key] = out.contiguous().numpy()
-        cases.append({"name": key, "op": op, "dtype": dtype, "args": args or {}, "inputs": specs, "tolerance": tolerance})
-
+from common import *
 
 # ---- elementwise
 SHAPE = [3, 4, 5]
@@ -264,5 +197,45 @@ for mask in ([5, 7], [2, 1, 1, 7], [2, 4, 5, 7]):
 for gate, f in {"silu": F.silu, "gelu": F.gelu, "gelu_tanh": UNARY["gelu_tanh"], "relu": F.relu}.items():
     case("gated", lambda a, b: f(a) * b, [x(SHAPE, -4, 4), x(SHAPE)], FLOATS, {"gate": gate}, name=f"gated_{gate}")
 
-save_file(golden, sys.argv[1], metadata={"cases": json.dumps(cases, separators=(",", ":"))})
-print(len(cases), "cases,", sum(a.nbytes for a in golden.values()), "bytes of results")
+# ---- empty and zero-dimensional
+for tag, shape in {"empty": [2, 0, 3], "scalar": []}.items():
+    for op, f in {**UNARY, "log": torch.log, "sqrt": torch.sqrt, "rsqrt": torch.rsqrt, "recip": torch.reciprocal}.items():
+        if op != "neg":
+            case(op, f, [x(shape, 0.125, 3)], name=f"{op}_{tag}")
+    for op in ["eq", "ne", "lt", "le", "gt", "ge"]:
+        case(op, getattr(torch, op), [x(shape, 0, 3), x(shape, 0, 3)], ["f32", "u8"], name=f"{op}_{tag}")
+    for op, f in {**BINARY, "div": torch.div, "pow": torch.pow}.items():
+        case(op, f, [x(shape, 0.5, 2), x(shape, 0.5, 2)], name=f"{op}_both_{tag}")
+    case("affine", lambda t: t * 1.5 - 0.25, [x(shape)], args={"mul": 1.5, "add": -0.25}, name=f"affine_{tag}")
+    case("clamp", lambda t: t.clamp(-0.5, 1.25), [x(shape)], args={"min": -0.5, "max": 1.25}, name=f"clamp_{tag}")
+    case("where_cond", lambda c, a, b: torch.where(c != 0, a, b), [x(shape, 0, 2, "u8"), x(shape), x(shape)], name=f"where_cond_{tag}")
+    case("to_dtype", lambda t: t.to(torch.float64), [x(shape)], args={"dtype": "f64"}, name=f"to_f64_{tag}")
+    case("gated", lambda a, b: F.silu(a) * b, [x(shape), x(shape)], args={"gate": "silu"}, name=f"gated_{tag}")
+    case("reshape", lambda t: t.reshape(*shape, 1), [x(shape)], args={"shape": [*shape, 1]}, name=f"reshape_{tag}")
+    case("permute", lambda t: t.permute([*range(len(shape))][::-1]), [x(shape)], args={"order": [*range(len(shape))][::-1]}, name=f"permute_{tag}")
+for op, f in RED.items():
+    case(op, lambda t: t.sum() if op == "sum" else t.mean() if op == "mean" else f(t, (), False), [x([])], args={"dims": [], "keep": False}, name=f"{op}_scalar")
+    case(op, lambda t: f(t, [0], False), [x([3, 0])], args={"dims": [0], "keep": False}, name=f"{op}_none")
+case("cumsum", lambda t: t.cumsum(1), [x([3, 0, 2])], args={"dim": 1}, name="cumsum_empty")
+case("prod", lambda t: t.prod(1), [x([3, 0, 2])], args={"dims": [1], "keep": False}, name="prod_empty")
+for op in ["argmax", "argmin"]:
+    case(op, lambda t: getattr(torch, op)(t, 1), [x([0, 3])], args={"dim": 1, "keep": False}, name=f"{op}_empty", gradient=False)
+case("argsort", lambda t: torch.sort(t, stable=True, dim=0)[1], [x([0, 3])], args={"dim": 0, "descending": False}, name="argsort_empty")
+case("sort", lambda t: torch.sort(t, 0)[0], [x([0, 3])], args={"dim": 0, "descending": False}, name="sort_empty")
+case("topk", lambda t: t.topk(0, 1)[0], [x([3, 2])], args={"k": 0, "dim": 1}, name="topk_none")
+case("narrow", lambda t: t.narrow(1, 1, 0), [x([3, 2])], args={"dim": 1, "start": 1, "len": 0}, name="narrow_none")
+case("cat", lambda *t: torch.cat(t, 0), [x([0, 2]), x([0, 2])], args={"dim": 0}, name="cat_empty")
+case("stack", lambda *t: torch.stack(t, 0), [x([]), x([])], args={"dim": 0}, name="stack_scalar")
+case("gather", lambda t, i: t.gather(1, i), [x([3, 5]), x([3, 0], 0, 5, "i64")], args={"dim": 1}, name="gather_none")
+case("index_select", lambda t, i: t.index_select(0, i), [x([3, 5]), x([0], 0, 3, "i64")], args={"dim": 0}, name="index_select_none")
+case("scatter_add", lambda t, i, s: t.scatter_add(0, i, s), [x([3, 5]), x([0, 5], 0, 3, "i64"), x([0, 5])], args={"dim": 0}, name="scatter_add_none")
+case("write_slice", lambda t, s: t.clone(), [x([3, 5]), x([0, 5])], args={"dim": 0, "start": 1}, name="write_slice_none", gradient=False)
+case("embedding", lambda i, w: F.embedding(i.long(), w), [x([], 0, 9, "u32"), x([9, 6])], args={"dtype": "f32"}, name="embedding_scalar")
+case("embedding", lambda i, w: F.embedding(i.long(), w), [x([0], 0, 9, "u32"), x([9, 6])], args={"dtype": "f32"}, name="embedding_empty")
+for op, f in {"linear_empty": ([0, 8], [4, 8]), "linear_inner": ([3, 0], [4, 0])}.items():
+    case("linear", F.linear, [x(f[0]), x(f[1])], name=op)
+case("log_softmax", lambda t: t.log_softmax(-1), [x([3, 0])], args={"dim": -1}, name="log_softmax_empty")
+case("rms_norm", rms, [x([0, 8]), x([8])], args={"eps": 1e-5}, name="rms_norm_empty")
+case("layer_norm", lambda t, w: F.layer_norm(t, t.shape[-1:], w, None, 1e-5), [x([0, 8]), x([8])], args={"eps": 1e-5}, name="layer_norm_empty")
+case("rope", lambda t, c, s: rope(t, c, s, False), [x([2, 0, 8]), x([0, 4]), x([0, 4])], args={"interleaved": False}, name="rope_empty")
+case("attention", lambda q, k, v: attention(q, k, v, scale=0.25), [x([2, 4, 0, 8]), x([2, 2, 7, 8]), x([2, 2, 7, 8])], args={"scale": 0.25}, name="attention_empty")

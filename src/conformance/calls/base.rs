@@ -1,74 +1,26 @@
-//! What a case's operation name and arguments mean: a call of the tensor API, or a fused operation.
+//! The operations of the core.
 
+use super::{Args, Call};
 use crate::{
     dtype::DType,
     error::{Error, Result},
     op::{Gate, Op, RopeLayout},
     tensor::Tensor,
 };
-use serde_json::Value;
 
-/// Results of one case.
-pub(super) struct Results {
-    pub direct: Tensor,
-    /// Of fused operations.
-    pub decomposed: Option<Tensor>,
-}
-
-/// Typed access to a case's arguments.
-struct Args<'a>(&'a Value);
-
-impl Args<'_> {
-    fn get<T>(&self, name: &str, read: impl Fn(&Value) -> Option<T>) -> Result<T> {
-        let found = self.0.get(name).and_then(read);
-        found.ok_or_else(|| Error::argument("conformance", format!("no argument {name} in {}", self.0)))
+pub(super) fn call(op: &str, args: &Args<'_>, inputs: &[&Tensor]) -> Result<Option<Call>> {
+    if let Some(fused) = fused(op, args, inputs)? {
+        return Ok(Some(Call::Op(fused)));
     }
-    fn number(&self, name: &str) -> Result<f64> {
-        self.get(name, Value::as_f64)
-    }
-    fn size(&self, name: &str) -> Result<usize> {
-        self.get(name, |v| v.as_u64().map(|v| v as usize))
-    }
-    fn dim(&self, name: &str) -> Result<isize> {
-        self.get(name, |v| v.as_i64().map(|v| v as isize))
-    }
-    fn flag(&self, name: &str) -> bool {
-        self.0.get(name).and_then(Value::as_bool).unwrap_or(false)
-    }
-    fn text(&self, name: &str) -> Result<String> {
-        self.get(name, |v| v.as_str().map(str::to_string))
-    }
-    fn list(&self, name: &str) -> Result<Vec<usize>> {
-        self.get(name, |v| v.as_array()?.iter().map(|v| v.as_u64().map(|v| v as usize)).collect())
-    }
-    fn optional(&self, name: &str) -> Option<f64> {
-        self.0.get(name).and_then(Value::as_f64)
-    }
-}
-
-/// Runs a case.
-pub(super) fn run(op: &str, args: &Value, inputs: &[&Tensor]) -> Result<Results> {
-    let args = Args(args);
-    if let Some(fused) = fused(op, &args, inputs)? {
-        let decomposed = fused.decompose(inputs).transpose()?;
-        return Ok(Results { direct: Tensor::apply(fused, inputs)?, decomposed });
-    }
-    let [x, rest @ ..] = inputs else {
-        return Err(Error::argument("conformance", "a case without inputs"));
+    let result = match inputs {
+        _ if op == "cat" => Some(Tensor::cat(inputs, args.dim("dim")?)?),
+        [x] => unary(op, args, x)?,
+        [x, y] => binary(op, args, x, y)?,
+        [x, y, z] if op == "where_cond" => Some(x.where_cond(y, z)?),
+        [x, y, z] if op == "scatter_add" => Some(x.scatter_add(args.dim("dim")?, y, z)?),
+        _ => None,
     };
-    let direct = match rest {
-        [] => unary(op, &args, x)?,
-        [y] => binary(op, &args, x, y)?,
-        [y, z] if op == "where_cond" => x.where_cond(y, z)?,
-        [y, z] if op == "scatter_add" => x.scatter_add(args.dim("dim")?, y, z)?,
-        _ if op == "cat" => Tensor::cat(inputs, args.dim("dim")?)?,
-        _ => return Err(unknown(op)),
-    };
-    Ok(Results { direct, decomposed: None })
-}
-
-fn unknown(op: &str) -> Error {
-    Error::argument("conformance", format!("no call for the operation {op}"))
+    Ok(result.map(Call::Result))
 }
 
 /// The fused operation of that name, if it is one.
@@ -94,20 +46,19 @@ fn fused(op: &str, args: &Args<'_>, inputs: &[&Tensor]) -> Result<Option<Op>> {
             "gelu" => Gate::Gelu,
             "gelu_tanh" => Gate::GeluTanh,
             "relu" => Gate::Relu,
-            other => return Err(unknown(other)),
+            other => return Err(Error::argument("conformance", format!("no gate {other}"))),
         }),
         _ => return Ok(None),
     }))
 }
 
-fn unary(op: &str, args: &Args<'_>, x: &Tensor) -> Result<Tensor> {
-    let dims = || -> Result<Vec<isize>> { Ok(args.list("dims")?.into_iter().map(|d| d as isize).collect()) };
+fn unary(op: &str, args: &Args<'_>, x: &Tensor) -> Result<Option<Tensor>> {
     macro_rules! reduce {
         ($plain:ident, $keep:ident) => {
-            if args.flag("keep") { x.$keep(&dims()?[..]) } else { x.$plain(&dims()?[..]) }
+            if args.flag("keep") { x.$keep(&args.dims("dims")?[..]) } else { x.$plain(&args.dims("dims")?[..]) }
         };
     }
-    match op {
+    let result = match op {
         "neg" => x.neg(),
         "abs" => x.abs(),
         "sign" => x.sign(),
@@ -151,12 +102,13 @@ fn unary(op: &str, args: &Args<'_>, x: &Tensor) -> Result<Tensor> {
         "reshape" => x.reshape(args.list("shape")?),
         "transpose_reshape" => x.transpose(0, -1)?.reshape(args.list("shape")?),
         "repeat_interleave" => x.repeat_interleave(args.size("repeats")?, args.dim("dim")?),
-        _ => Err(unknown(op)),
-    }
+        _ => return Ok(None),
+    };
+    result.map(Some)
 }
 
-fn binary(op: &str, args: &Args<'_>, x: &Tensor, y: &Tensor) -> Result<Tensor> {
-    match op {
+fn binary(op: &str, args: &Args<'_>, x: &Tensor, y: &Tensor) -> Result<Option<Tensor>> {
+    let result = match op {
         "add" => x.add(y),
         "sub" => x.sub(y),
         "mul" => x.mul(y),
@@ -176,6 +128,7 @@ fn binary(op: &str, args: &Args<'_>, x: &Tensor, y: &Tensor) -> Result<Tensor> {
         "write_slice" => x.clone().write_slice(args.dim("dim")?, args.size("start")?, y),
         "cat" => Tensor::cat(&[x, y], args.dim("dim")?),
         "stack" => Tensor::stack(&[x, y], args.dim("dim")?),
-        _ => Err(unknown(op)),
-    }
+        _ => return Ok(None),
+    };
+    result.map(Some)
 }

@@ -1,0 +1,124 @@
+"""What the cases of all rooms are made with: inputs by a hash, results and gradients by PyTorch, golden files."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.numpy import save_file
+
+torch.set_num_threads(1)
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "conformance"
+FLOATS = ["f32", "f16", "bf16", "f64"]
+INTS = ["i64", "i32", "u32", "u8"]
+TORCH = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16, "f64": torch.float64,
+         "i64": torch.int64, "i32": torch.int32, "u32": torch.int64, "u8": torch.uint8}
+# Gradients are stored of cases whose floating inputs have at most so many elements, to keep the files small.
+GRADIENT_LIMIT = {"f32": 1024, "f64": 128}
+
+cases, golden, expanded, counts = [], {}, set(), [0, 0]
+
+
+def values(seed, shape, low, high, dtype):
+    """Element i is a hash of (seed, i), scaled to low..high; integers are rounded down."""
+    n = int(np.prod(shape, dtype=np.int64))
+    with np.errstate(over="ignore"):
+        x = (np.arange(n, dtype=np.uint32) + np.uint32(seed) * np.uint32(0x9E3779B9)).astype(np.uint32)
+        for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+            x = ((x ^ (x >> np.uint32(shift))) * np.uint32(factor)).astype(np.uint32)
+        x ^= x >> np.uint32(16)
+    unit = (x >> np.uint32(8)).astype(np.float64) / (1 << 24)
+    v = low + (high - low) * unit
+    if dtype in INTS:
+        v = np.floor(v)
+    elif dtype != "f64":
+        v = v.astype(np.float32)  # through f32, as the engine does
+    return torch.from_numpy(np.ascontiguousarray(v).reshape(shape)).to(TORCH[dtype])
+
+
+def x(shape, low=-2.0, high=2.0, dtype=None, expand=None):
+    """An input; dtype None means the dtype of the case. `expand`: broadcast to this shape, without a copy."""
+    return {"shape": shape, "low": low, "high": high, "dtype": dtype, "expand": expand}
+
+
+def case(op, f, inputs, dtypes=("f32",), args=None, name=None, tolerance=None, gradient=True, expand=True, twin=False):
+    """Adds one case for each dtype, named `name/dtype`. `f` gets the inputs as tensors (half precision as f32).
+
+    Where PyTorch differentiates `f`, the gradient of `sum(f(..) * w)` to each floating input is stored as well;
+    `gradient=False` for operations that have none by intent, or for inputs at points where there is none.
+    The first f32 case of each `op` has a twin whose inputs are broadcast (`name_expanded/f32`); `expand=False` for
+    operations whose result is not determined on inputs with equal slices.
+    """
+    for dtype in dtypes:
+        # Twins count apart, so that one more does not change the inputs of the cases after it.
+        seed = counts[twin] * 4 + 1 + (twin << 19)
+        counts[twin] += 1
+        specs, tensors = [], []
+        for i, spec in enumerate(inputs):
+            spec = {**spec, "dtype": spec["dtype"] or dtype, "seed": seed + i}
+            t = values(spec["seed"], spec["shape"], spec["low"], spec["high"], spec["dtype"])
+            if spec["expand"] is not None:
+                t = t.expand(spec["expand"])
+            if spec["dtype"] in ("f16", "bf16"):
+                t = t.float()
+            tensors.append(t)
+            specs.append({k: v for k, v in spec.items() if v is not None})
+        out = f(*tensors)
+        key = f"{name or op}/{dtype}"
+        assert key not in golden, key
+        made = {"name": key, "op": op, "dtype": dtype, "inputs": specs}
+        if args:
+            made["args"] = args
+        if tolerance:
+            made["tolerance"] = tolerance
+        if gradient:
+            made.update(gradients(f, key, dtype, seed, tensors))
+        golden[key] = (out.to(torch.uint8) if out.dtype == torch.bool else out.detach()).contiguous().numpy()
+        cases.append(made)
+    if expand and op not in expanded and "f32" in dtypes:
+        add_expanded(op, f, inputs, args, name, tolerance, gradient)
+
+
+def add_expanded(op, f, inputs, args, name, tolerance, gradient):
+    """The broadcast twin: the first dimension of each input that is larger than 1 is read again and again."""
+    twins = []
+    for spec in inputs:
+        wide = [i for i, n in enumerate(spec["shape"]) if n > 1]
+        if spec["expand"] is None and wide and spec["dtype"] not in INTS:
+            one = [1 if i == wide[0] else n for i, n in enumerate(spec["shape"])]
+            spec = {**spec, "shape": one, "expand": spec["shape"]}
+        twins.append(spec)
+    if twins != inputs and all(np.prod(spec["shape"], dtype=np.int64) <= 4096 for spec in inputs):
+        expanded.add(op)
+        case(op, f, twins, ["f32"], args, f"{name or op}_expanded", tolerance, gradient, expand=False, twin=True)
+
+
+def gradients(f, key, dtype, seed, tensors):
+    """Stores the gradients of a case, if it has them: computed in f64, where PyTorch's own rounding plays no part."""
+    leaves = [t.detach().double().requires_grad_() if t.is_floating_point() else t for t in tensors]
+    floating = [i for i, t in enumerate(leaves) if t.is_floating_point()]
+    if dtype not in GRADIENT_LIMIT or not floating or sum(leaves[i].numel() for i in floating) > GRADIENT_LIMIT[dtype]:
+        return {}
+    out = f(*leaves)
+    if not (out.is_floating_point() and out.requires_grad):
+        return {}
+    w = values(seed + (1 << 20), list(out.shape), -1, 1, "f64")
+    found = torch.autograd.grad((out * w).sum(), [leaves[i] for i in floating], allow_unused=True)
+    stored = []
+    for i, g in zip(floating, found):
+        if g is not None:
+            golden[f"{key} gradient {i}"] = g.to(TORCH[dtype]).contiguous().numpy()
+            stored.append(i)
+    return {"gradient": {"seed": seed + (1 << 20), "inputs": stored}}
+
+
+def save(room):
+    """Writes the golden file of a room: results by name, the list of cases as JSON in the metadata."""
+    GOLDEN.mkdir(exist_ok=True)
+    path = GOLDEN / f"{room}.safetensors"
+    save_file(golden, path, metadata={"cases": json.dumps(cases, separators=(",", ":"))})
+    path.chmod(0o644)
+    differentiable = sum("gradient" in c for c in cases)
+    print(f"{room}: {len(cases)} cases, {differentiable} with gradients, {path.stat().st_size} bytes")
