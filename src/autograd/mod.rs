@@ -27,7 +27,7 @@ mod view;
 
 pub use checkpoint::checkpoint;
 pub(crate) use node::{MadeBy, Node};
-pub(crate) use view::ViewOp;
+pub(crate) use view::{ViewOp, sum_to};
 
 use crate::{
     error::{Error, Result},

@@ -8,6 +8,7 @@
 //! `run_conformance()`.
 
 mod calls;
+mod gradient;
 
 use crate::{
     backend::cpu::Buffer,
@@ -39,6 +40,16 @@ struct Case {
     args: serde_json::Value,
     inputs: Vec<Input>,
     tolerance: Option<f64>,
+    gradient: Option<Gradient>,
+}
+
+/// That a case has gradients.
+#[derive(Debug, Deserialize)]
+struct Gradient {
+    /// Of the weights `w` in `sum(result * w)`, whose gradients they are.
+    seed: u32,
+    /// To which inputs.
+    inputs: Vec<usize>,
 }
 
 /// An input, described.
@@ -153,7 +164,13 @@ async fn compare(found: &Tensor, want: &Tensor, tolerance: f64) -> Result<()> {
     Ok(())
 }
 
-async fn run_case(case: &Case, want: &Tensor, arrangement: Arrangement, device: &Device) -> Result<Option<String>> {
+async fn run_case(
+    case: &Case,
+    golden: &Checkpoint,
+    arrangement: Arrangement,
+    device: &Device,
+) -> Result<Option<String>> {
+    let want = &stored(golden, &case.name).await?;
     let mut inputs = Vec::new();
     for spec in &case.inputs {
         let made = input(spec, device)?;
@@ -174,6 +191,10 @@ async fn run_case(case: &Case, want: &Tensor, arrangement: Arrangement, device: 
             found.dtype()
         }));
         compare(found, want, tolerance).await.map_err(|e| Error::argument("conformance", format!("{how}{e}")))?;
+    }
+    gradient::check(case, golden, &inputs).await?;
+    if matches!(arrangement, Arrangement::Contiguous) {
+        gradient::check_differences(case, &inputs).await?;
     }
     Ok(Some(format!("{} {}", case.name, arrangement.name())))
 }
@@ -208,9 +229,8 @@ pub async fn run(device: &Device) -> Result<Vec<Outcome>> {
     for &(room, bytes, _) in calls::ROOMS {
         let (golden, cases) = open(room, bytes).await?;
         for case in &cases {
-            let want = stored(&golden, &case.name).await?;
             for arrangement in Arrangement::ALL {
-                match run_case(case, &want, arrangement, device).await {
+                match run_case(case, &golden, arrangement, device).await {
                     Ok(None) => {}
                     Ok(Some(name)) => outcomes.push(Outcome { name, error: None }),
                     Err(error) => {
@@ -246,6 +266,7 @@ async fn blocks(dtype: DType, device: &Device) -> Result<()> {
         // the errors add up as a random walk: 0.33 · 0.0023 · √512 is 0.017, of which 6 standard deviations are allowed.
         compare_absolute(&x.linear(&weight, None)?, &x.linear(&plain, None)?, 0.1).await?;
     }
+    gradient::check_blocks(&weight, device).await?;
     let ids = Tensor::new([3u32, 0, 23], device)?;
     compare(&ids.embedding(&weight, DType::F32)?, &plain.index_select(0, &ids)?, 0.0).await
 }

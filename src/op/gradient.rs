@@ -1,6 +1,6 @@
 //! Gradient rules: the entry, and what a rule sees. Each group's rules stand in its file.
 
-use super::{Op, elementwise, matmul};
+use super::{Op, elementwise, fused, index, matmul, reduce};
 use crate::{error::Result, tensor::Tensor};
 
 /// What a gradient rule is given.
@@ -30,8 +30,29 @@ impl Op {
     /// is taken; a primitive then has no gradient.
     pub(crate) fn gradient(&self, at: &Backward<'_>) -> Option<InputGradients> {
         match self {
-            Op::Copy | Op::Unary(_) | Op::Binary(_) => Some(elementwise::gradient(self, at)),
+            Op::Copy
+            | Op::Cast(_)
+            | Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Affine { .. }
+            | Op::Clamp { .. }
+            | Op::Where => Some(elementwise::gradient(self, at)),
+            Op::Reduce { .. } | Op::CumSum { .. } => Some(reduce::gradient(self, at)),
+            Op::Cat { .. } | Op::Gather { .. } | Op::IndexSelect { .. } | Op::ScatterAdd { .. } => {
+                Some(index::gradient(self, at))
+            }
             Op::Matmul => Some(matmul::gradient(at)),
+            Op::Linear => Some(fused::linear::linear_gradient(at)),
+            Op::Embedding { .. } => Some(fused::linear::embedding_gradient(at)),
+            Op::Softmax { dim } => Some(fused::softmax::gradient(false, *dim, at)),
+            Op::LogSoftmax { dim } => Some(fused::softmax::gradient(true, *dim, at)),
+            Op::RmsNorm { eps } => Some(fused::norm::gradient(false, *eps, at)),
+            Op::LayerNorm { eps } => Some(fused::norm::gradient(true, *eps, at)),
+            Op::Rope { layout } => fused::rope::gradient(*layout, at),
+            Op::Attention { scale, causal, window, softcap } => {
+                Some(fused::attention::gradient((*scale, *causal, *window, *softcap), at))
+            }
+            Op::Gated(gate) => Some(fused::gated::gradient(*gate, at)),
             _ => None,
         }
     }

@@ -1,9 +1,12 @@
 //! Joining and indexing.
 
-use super::{Input, Op, want_int, want_same};
+use super::{Backward, Input, Op, fused::compute_dtype, gradient::InputGradients, want_int, want_same};
 use crate::{
     backend::Meta,
+    dtype::DType,
     error::{Error, Result},
+    shape::Shape,
+    tensor::Tensor,
 };
 
 /// Shape and dtype of the result of a joining or indexing operation. That indices are in range is checked by the
@@ -67,4 +70,43 @@ fn cat(dim: usize, inputs: &[Input<'_>]) -> Result<Meta> {
         return Err(Error::dtype("cat", message));
     }
     Ok(Meta { shape: dims.into(), dtype })
+}
+
+/// Gradient rules of joining and indexing.
+pub(super) fn gradient(op: &Op, at: &Backward<'_>) -> InputGradients {
+    let Backward { inputs, grad, .. } = at;
+    match op {
+        Op::Cat { dim } => {
+            let mut start = 0;
+            let part = |(i, x): (usize, &Tensor)| {
+                let size = x.dims()[*dim];
+                start += size;
+                at.needed(i, || grad.narrow(*dim as isize, start - size, size))
+            };
+            inputs.iter().enumerate().map(part).collect()
+        }
+        Op::Gather { dim } => {
+            let x = &inputs[0];
+            Ok(vec![Some(collected(x.shape(), x.dtype(), *dim, &inputs[1], grad)?), None])
+        }
+        Op::IndexSelect { dim } => {
+            let x = &inputs[0];
+            let mut along = vec![1; x.rank()];
+            along[*dim] = inputs[1].elements();
+            let indices = inputs[1].reshape(along)?.broadcast_to(grad.shape())?;
+            Ok(vec![Some(collected(x.shape(), x.dtype(), *dim, &indices, grad)?), None])
+        }
+        Op::ScatterAdd { dim } => {
+            let source = || grad.gather(*dim as isize, &inputs[1]);
+            Ok(vec![at.needed(0, || Ok((*grad).clone()))?, None, at.needed(2, source)?])
+        }
+        _ => Err(Error::argument(op.name(), "has no gradient")),
+    }
+}
+
+/// Zeros with `source` added at `indices` along `dim`; sums of half precision are of f32.
+pub(super) fn collected(shape: &Shape, dtype: DType, dim: usize, indices: &Tensor, source: &Tensor) -> Result<Tensor> {
+    let wide = compute_dtype(dtype);
+    let zeros = Tensor::zeros(shape, wide, source.device())?;
+    zeros.scatter_add(dim as isize, indices, &source.to_dtype(wide)?)?.to_dtype(dtype)
 }

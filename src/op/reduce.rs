@@ -1,11 +1,14 @@
 //! Reductions, running sums and orders along dimensions.
 
-use super::{Input, Op, Reduce, want_float};
+use super::{
+    Backward, Input, Op, Reduce, elementwise::masked, fused::compute_dtype, gradient::InputGradients, want_float,
+};
 use crate::{
     backend::Meta,
     dtype::DType,
     error::{Error, Result},
     shape::Shape,
+    tensor::Tensor,
 };
 
 fn check_dim(name: &'static str, shape: &Shape, dim: usize) -> Result<()> {
@@ -85,4 +88,53 @@ pub(super) fn infer(op: &Op, inputs: &[Input<'_>]) -> Result<Meta> {
         _ => return Err(Error::argument(name, "is no reduction")),
     };
     Ok(meta)
+}
+
+/// Gradient rules of reductions and running sums.
+pub(super) fn gradient(op: &Op, at: &Backward<'_>) -> InputGradients {
+    let (x, grad) = (&at.inputs[0], at.grad);
+    let gradient = match op {
+        Op::Reduce { reduce, dims, .. } => {
+            // A value for each reduced group, at each of its elements.
+            let spread = |t: &Tensor| t.reshape(reduced(x.shape(), dims, true))?.broadcast_to(x.shape());
+            match reduce {
+                Reduce::Sum => spread(grad)?,
+                Reduce::Mean => {
+                    let count: usize = dims.iter().map(|&d| x.dims()[d]).product();
+                    spread(&grad.mul_scalar(1.0 / count as f64)?)?
+                }
+                // Equal elements share the gradient, as of PyTorch's amax and amin.
+                Reduce::Max | Reduce::Min => {
+                    let chosen = x.eq(&spread(at.output)?)?;
+                    let dims: Vec<_> = dims.iter().map(|&d| d as isize).collect();
+                    let count = chosen.to_dtype(compute_dtype(x.dtype()))?.sum_keepdim(&dims[..])?;
+                    let count = count.reshape(grad.shape())?.to_dtype(grad.dtype())?;
+                    masked(&chosen, &spread(&grad.div(&count)?)?)?
+                }
+                Reduce::Prod => product_gradient(x, dims, grad)?,
+            }
+        }
+        Op::CumSum { dim } => reversed(&reversed(grad, *dim)?.cumsum(*dim as isize)?, *dim)?,
+        _ => return Err(Error::argument(op.name(), "has no gradient")),
+    };
+    Ok(vec![Some(gradient)])
+}
+
+/// The product of the others, for each element: by division where nothing is zero, else of those that are not.
+fn product_gradient(x: &Tensor, dims: &[usize], grad: &Tensor) -> Result<Tensor> {
+    let wide = x.to_dtype(compute_dtype(x.dtype()))?;
+    let dims: Vec<_> = dims.iter().map(|&d| d as isize).collect();
+    let zero = wide.eq_scalar(0.0)?;
+    let zeros = zero.to_dtype(wide.dtype())?.sum_keepdim(&dims[..])?;
+    let rest = zero.where_cond(&wide.scalar_like(1.0)?, &wide)?;
+    let scaled = rest.prod_keepdim(&dims[..])?.mul(&grad.to_dtype(wide.dtype())?.reshape(zeros.shape())?)?;
+    // Of the other elements, that many are zero: the product is not zero only if none is.
+    let others = zeros.sub(&zero.to_dtype(wide.dtype())?)?;
+    masked(&others.eq_scalar(0.0)?, &scaled.div(&rest)?)?.to_dtype(x.dtype())
+}
+
+fn reversed(x: &Tensor, dim: usize) -> Result<Tensor> {
+    let size = x.dims()[dim];
+    let order: Vec<_> = (0..size as i64).rev().collect();
+    x.index_select(dim as isize, &Tensor::from_slice(&order, size, x.device())?)
 }

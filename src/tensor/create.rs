@@ -87,7 +87,7 @@ impl Tensor {
         Self::from_slice(&[value], (), device)?.to_dtype(dtype)
     }
     /// A value of this tensor's dtype and device, to be broadcast against it.
-    pub(super) fn scalar_like(&self, value: f64) -> Result<Self> {
+    pub(crate) fn scalar_like(&self, value: f64) -> Result<Self> {
         Self::scalar(value, self.dtype(), self.device())
     }
     /// Zeros in the shape, dtype and device of this tensor.

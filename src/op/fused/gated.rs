@@ -3,7 +3,9 @@
 use crate::{
     backend::Meta,
     error::{Error, Result},
-    op::{Gate, Input, want_float, want_same},
+    op::{
+        Backward, Gate, Input, Op, Unary, elementwise::unary_gradient, gradient::InputGradients, want_float, want_same,
+    },
     tensor::Tensor,
 };
 
@@ -17,12 +19,27 @@ pub(in crate::op) fn infer(inputs: &[Input<'_>]) -> Result<Meta> {
     Ok(Meta { shape: a.shape().clone(), dtype: a_dtype })
 }
 
+fn activation(gate: Gate) -> Unary {
+    match gate {
+        Gate::Silu => Unary::Silu,
+        Gate::Gelu => Unary::Gelu,
+        Gate::GeluTanh => Unary::GeluTanh,
+        Gate::Relu => Unary::Relu,
+    }
+}
+
+fn activated(gate: Gate, a: &Tensor) -> Result<Tensor> {
+    Tensor::apply(Op::Unary(activation(gate)), &[a])
+}
+
 pub(in crate::op) fn decompose(gate: Gate, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    let activated = match gate {
-        Gate::Silu => a.silu(),
-        Gate::Gelu => a.gelu(),
-        Gate::GeluTanh => a.gelu_tanh(),
-        Gate::Relu => a.relu(),
-    }?;
-    activated.mul(b)
+    activated(gate, a)?.mul(b)
+}
+
+pub(in crate::op) fn gradient(gate: Gate, at: &Backward<'_>) -> InputGradients {
+    let (a, b) = (&at.inputs[0], &at.inputs[1]);
+    Ok(vec![
+        at.needed(0, || unary_gradient(activation(gate), a, None, &at.grad.mul(b)?))?,
+        at.needed(1, || activated(gate, a)?.mul(at.grad))?,
+    ])
 }

@@ -4,7 +4,7 @@ use crate::{
     backend::Meta,
     dtype::DType,
     error::{Error, Result},
-    op::{Input, want_float, want_int, wrong_dtype},
+    op::{Backward, Input, gradient::InputGradients, index::collected, want_float, want_int, wrong_dtype},
     tensor::Tensor,
 };
 
@@ -60,4 +60,29 @@ pub(in crate::op) fn decompose_embedding(dtype: DType, ids: &Tensor, table: &Ten
     let mut dims = ids.dims().to_vec();
     dims.push(table.dims()[1]);
     table.to_dtype(dtype)?.index_select(0, &ids.flatten_all()?)?.reshape(dims)
+}
+
+/// `dx = dy · w`, `dw = dyᵀ · x`, over all rows. A weight in blocks has no gradient itself; it is dequantized for that
+/// to the activations.
+pub(in crate::op) fn linear_gradient(at: &Backward<'_>) -> InputGradients {
+    let (x, w) = (&at.inputs[0], &at.inputs[1]);
+    let (n, k) = w.dims2()?;
+    let rows: usize = x.dims()[..x.rank() - 1].iter().product();
+    let grad = at.grad.reshape([rows, n])?;
+    let mut gradients = vec![
+        at.needed(0, || grad.matmul(&w.to_dtype(x.dtype())?)?.reshape(x.shape()))?,
+        at.needed(1, || grad.t()?.matmul(&x.reshape([rows, k])?)?.to_dtype(w.dtype()))?,
+    ];
+    if let Some(bias) = at.inputs.get(2) {
+        gradients.push(at.needed(2, || grad.sum(0)?.to_dtype(bias.dtype()))?);
+    }
+    Ok(gradients)
+}
+
+/// To the table: each row's gradients added up.
+pub(in crate::op) fn embedding_gradient(at: &Backward<'_>) -> InputGradients {
+    let (ids, table) = (&at.inputs[0], &at.inputs[1]);
+    let (count, d) = (ids.elements(), table.dims()[1]);
+    let indices = ids.reshape([count, 1])?.broadcast_to([count, d])?;
+    Ok(vec![None, Some(collected(table.shape(), table.dtype(), 0, &indices, &at.grad.reshape([count, d])?)?)])
 }

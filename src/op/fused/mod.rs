@@ -10,7 +10,7 @@ pub(super) mod softmax;
 use crate::{dtype::DType, error::Result, tensor::Tensor};
 
 /// The dtype in which a decomposition computes: half precision is computed in f32.
-fn compute_dtype(dtype: DType) -> DType {
+pub(super) fn compute_dtype(dtype: DType) -> DType {
     if dtype == DType::F64 { DType::F64 } else { DType::F32 }
 }
 

@@ -1,10 +1,10 @@
 //! Normalisation over the last dimension.
 
-use super::computed;
+use super::{compute_dtype, computed};
 use crate::{
     backend::Meta,
     error::{Error, Result},
-    op::{Input, want_float},
+    op::{Backward, Input, gradient::InputGradients, want_float},
     tensor::Tensor,
 };
 
@@ -40,4 +40,32 @@ pub(in crate::op) fn decompose_layer(eps: f64, x: &Tensor, weight: &Tensor, bias
             None => Ok(scaled),
         }
     })
+}
+
+/// With `n` the normalised input, `s` its scale and `h = g w`: `dx = s (h - mean(h) - n mean(h n))`, `dw = sum(g n)`,
+/// `db = sum(g)`, the sums being over rows. RMS norm does not centre, and its `dx` has no `mean(h)`.
+pub(in crate::op) fn gradient(centre: bool, eps: f64, at: &Backward<'_>) -> InputGradients {
+    let (input, weight) = (&at.inputs[0], &at.inputs[1]);
+    let wide = compute_dtype(input.dtype());
+    let (x, g) = (input.to_dtype(wide)?, at.grad.to_dtype(wide)?);
+    let centred = if centre { x.sub(&x.mean_keepdim(-1)?)? } else { x };
+    let scale = centred.sqr()?.mean_keepdim(-1)?.add_scalar(eps)?.rsqrt()?;
+    let n = centred.mul(&scale)?;
+    let rows = |t: &Tensor, like: &Tensor| -> Result<Tensor> {
+        let d = like.elements();
+        t.reshape([input.dims()[..input.rank() - 1].iter().product(), d])?.sum(0)?.to_dtype(like.dtype())
+    };
+    let to_input = || {
+        let h = g.mul(&weight.to_dtype(wide)?)?;
+        let mut found = h.sub(&n.mul(&h.mul(&n)?.mean_keepdim(-1)?)?)?;
+        if centre {
+            found = found.sub(&h.mean_keepdim(-1)?)?;
+        }
+        found.mul(&scale)?.to_dtype(input.dtype())
+    };
+    let mut gradients = vec![at.needed(0, to_input)?, at.needed(1, || rows(&g.mul(&n)?, weight))?];
+    if let Some(bias) = at.inputs.get(2) {
+        gradients.push(at.needed(2, || rows(&g, bias))?);
+    }
+    Ok(gradients)
 }

@@ -4,7 +4,7 @@ use super::computed;
 use crate::{
     backend::Meta,
     error::{Error, Result},
-    op::{Input, RopeLayout, want_float},
+    op::{Backward, Input, RopeLayout, gradient::InputGradients, want_float},
     tensor::Tensor,
 };
 
@@ -55,4 +55,12 @@ pub(in crate::op) fn decompose(layout: RopeLayout, x: &Tensor, cos: &Tensor, sin
         return Ok(rotated);
     }
     Tensor::cat(&[&rotated, &x.narrow(-1, 2 * half, d - 2 * half)?], -1)
+}
+
+/// Turned back by the same angles. Trained angles (rare) take the decomposition's gradient: `None`.
+pub(in crate::op) fn gradient(layout: RopeLayout, at: &Backward<'_>) -> Option<InputGradients> {
+    let [_, cos, sin] = at.inputs else { return None };
+    let back = || at.grad.rope(cos, &sin.neg()?, layout);
+    let only_x = at.needs[1..].iter().all(|needed| !needed);
+    only_x.then(|| Ok(vec![at.needed(0, back)?, None, None]))
 }

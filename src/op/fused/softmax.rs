@@ -1,10 +1,10 @@
 //! Softmax and its logarithm.
 
-use super::computed;
+use super::{compute_dtype, computed};
 use crate::{
     backend::Meta,
     error::{Error, Result},
-    op::{Input, want_float},
+    op::{Backward, Input, gradient::InputGradients, want_float},
     tensor::Tensor,
 };
 
@@ -37,4 +37,17 @@ pub(in crate::op) fn decompose_log(dim: usize, x: &Tensor) -> Result<Tensor> {
         let shifted = x.sub(&x.max_keepdim(dim)?)?;
         shifted.sub(&shifted.exp()?.sum_keepdim(dim)?.log()?)
     })
+}
+
+/// `y (g - sum(g y))` of the softmax, `g - e^y sum(g)` of its logarithm.
+pub(in crate::op) fn gradient(log: bool, dim: usize, at: &Backward<'_>) -> InputGradients {
+    let wide = compute_dtype(at.grad.dtype());
+    let (y, g, dim) = (at.output.to_dtype(wide)?, at.grad.to_dtype(wide)?, dim as isize);
+    let found = if log {
+        g.sub(&y.exp()?.mul(&g.sum_keepdim(dim)?)?)?
+    } else {
+        let weighted = g.mul(&y)?;
+        weighted.sub(&y.mul(&weighted.sum_keepdim(dim)?)?)?
+    };
+    Ok(vec![Some(found.to_dtype(at.inputs[0].dtype())?)])
 }
