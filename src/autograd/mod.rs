@@ -20,12 +20,14 @@
 
 mod backward;
 mod checkpoint;
+mod clip;
 mod node;
 #[cfg(test)]
 mod tests;
 mod view;
 
 pub use checkpoint::checkpoint;
+pub use clip::{clip_grad_norm, clip_grad_value};
 pub(crate) use node::{MadeBy, Node};
 pub(crate) use view::{ViewOp, sum_to};
 

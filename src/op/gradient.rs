@@ -4,7 +4,7 @@ use super::{Op, elementwise, fused, index, matmul, reduce};
 use crate::{error::Result, tensor::Tensor};
 
 /// What a gradient rule is given.
-pub(crate) struct Backward<'a> {
+pub struct Backward<'a> {
     /// The operation's inputs.
     pub inputs: &'a [Tensor],
     /// Its result.
@@ -20,6 +20,9 @@ pub(crate) type InputGradients = Result<Vec<Option<Tensor>>>;
 
 impl Backward<'_> {
     /// The gradient to input `i` if it is needed.
+    ///
+    /// # Errors
+    /// As `gradient`.
     pub fn needed(&self, i: usize, gradient: impl FnOnce() -> Result<Tensor>) -> Result<Option<Tensor>> {
         if self.needs.get(i).copied().unwrap_or(false) { gradient().map(Some) } else { Ok(None) }
     }
@@ -53,6 +56,7 @@ impl Op {
                 Some(fused::attention::gradient((*scale, *causal, *window, *softcap), at))
             }
             Op::Gated(gate) => Some(fused::gated::gradient(*gate, at)),
+            Op::Custom(op) => op.0.backward(at),
             _ => None,
         }
     }

@@ -4,6 +4,7 @@
 //! fused one, a decomposition into primitives ([`Op::decompose`]); gradient rules stand beside them. Operations have one
 //! result. Views (permute, narrow, broadcast, most reshapes) are layouts, not operations.
 
+mod custom;
 mod elementwise;
 mod fused;
 mod gradient;
@@ -11,8 +12,9 @@ mod index;
 mod matmul;
 mod reduce;
 
+pub use custom::{Custom, CustomOp};
 pub(crate) use fused::attention::visible;
-pub(crate) use gradient::Backward;
+pub use gradient::Backward;
 
 use crate::{
     backend::Meta,
@@ -316,6 +318,9 @@ pub enum Op {
     },
     /// `[a, b]` → `gate(a) * b`.
     Gated(Gate),
+
+    /// Any inputs: an operation from outside the crate.
+    Custom(Custom),
 }
 
 impl Op {
@@ -350,6 +355,7 @@ impl Op {
             Op::Rope { .. } => "rope",
             Op::Attention { .. } => "attention",
             Op::Gated(_) => "gated",
+            Op::Custom(op) => op.0.name(),
         }
     }
 
@@ -361,7 +367,7 @@ impl Op {
             Op::Linear | Op::LayerNorm { .. } => (2, 3),
             Op::Where | Op::ScatterAdd { .. } | Op::Rope { .. } => (3, 3),
             Op::Attention { .. } => (3, 4),
-            Op::Cat { .. } => (1, usize::MAX),
+            Op::Cat { .. } | Op::Custom(_) => (1, usize::MAX),
             _ => (1, 1),
         }
     }
@@ -369,7 +375,7 @@ impl Op {
     /// May input `i` be of a block format?
     fn takes_blocks(&self, i: usize) -> bool {
         match self {
-            Op::Copy | Op::Cast(_) | Op::Cat { .. } => true,
+            Op::Copy | Op::Cast(_) | Op::Cat { .. } | Op::Custom(_) => true,
             Op::Linear | Op::Embedding { .. } => i == 1,
             _ => false,
         }
@@ -414,6 +420,7 @@ impl Op {
             Op::Rope { .. } => fused::rope::infer(inputs),
             Op::Attention { .. } => fused::attention::infer(inputs),
             Op::Gated(_) => fused::gated::infer(inputs),
+            Op::Custom(op) => op.0.infer(inputs),
         }
     }
 
@@ -433,6 +440,7 @@ impl Op {
                 fused::attention::decompose((*scale, *causal, *window, *softcap), a, b?, c?, input(3))
             }
             Op::Gated(gate) => fused::gated::decompose(*gate, a, b?),
+            Op::Custom(op) => return op.0.decompose(inputs),
             _ => return None,
         })
     }

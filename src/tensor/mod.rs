@@ -184,7 +184,14 @@ impl Tensor {
             let out = Self::from_parts(storage, Layout::contiguous(meta.shape), meta.dtype, device.clone());
             return Ok(out.recorded(|| MadeBy::Op(op), inputs));
         }
-        op.decompose(inputs)
-            .unwrap_or_else(|| Err(Error::Device { op: op.name(), message: format!("{device} has no kernel for it") }))
+        let no_kernel = || Error::Device { op: op.name(), message: format!("{device} has no kernel for it") };
+        // Recorded as one operation: its gradient rule may hold less than those of its parts.
+        let out = autograd::no_grad(|| op.decompose(inputs)).unwrap_or_else(|| Err(no_kernel()))?;
+        if (out.shape(), out.dtype()) != (&meta.shape, meta.dtype) {
+            let (found, wanted) =
+                (format!("{} {}", out.shape(), out.dtype()), format!("{} {}", meta.shape, meta.dtype));
+            return Err(Error::shape(op.name(), format!("its decomposition gave {found} instead of {wanted}")));
+        }
+        Ok(out.recorded(|| MadeBy::Op(op), inputs))
     }
 }

@@ -87,6 +87,7 @@ impl Backend for CpuBackend {
                 attention::attention(attention::Options { scale, causal, window, softcap }, inputs, out)?
             }
             Op::Gated(gate) => elementwise::gated(*gate, x, &inputs[1], out)?,
+            Op::Custom(op) => return stored(op.cpu(inputs, out)?),
             Op::Linear | Op::Embedding { .. } | Op::Attention { .. } => return Ok(None),
         };
         Ok(Some(Arc::new(result)))
@@ -133,6 +134,20 @@ fn output(meta: &Meta) -> Result<Buffer> {
 fn buffer_of<'a>(view: &View<'a>) -> Result<&'a Buffer> {
     let not_here = || Error::Device { op: "cpu", message: "an operand is not in main memory".into() };
     view.storage.as_any().downcast_ref().ok_or_else(not_here)
+}
+
+impl View<'_> {
+    /// The elements of a view over main memory in row-major order.
+    ///
+    /// # Errors
+    /// When it is of another dtype, or on another device.
+    pub fn values<T: Element>(&self) -> Result<impl Iterator<Item = T>> {
+        if self.dtype != T::DTYPE {
+            return Err(Error::dtypes("values", self.dtype, T::DTYPE));
+        }
+        let data = buffer_of(self)?.as_slice::<T>()?;
+        Ok(self.layout.indices().map(|i| data[i]))
+    }
 }
 
 /// The whole memory of an operand as elements of its dtype.
