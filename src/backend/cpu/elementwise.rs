@@ -2,31 +2,32 @@
 
 use super::{
     Buffer,
-    num::{CastTo, Num, Wide, with_num},
+    num::{CastTo, Wide, with_wide},
     output,
     reduce::{Accumulate, Total},
     typed,
-    walk::{PIECE, Shared, Walk, fill, load, wide},
+    walk::{PIECE, Shared, Source, Walk, fill},
 };
 use crate::{
     backend::{Meta, View},
-    dtype::DType,
+    dtype::{DType, Element},
     error::{Error, Result},
     op::{Binary, Compare, Gate, Unary},
 };
 use half::{bf16, f16};
 
-/// Fills the result piece by piece: `f(wide result holding x, piece)`.
-fn map<T: Num>(x: &View<'_>, out: &Meta, f: impl Fn(&mut [T::Wide]) + Sync) -> Result<Buffer> {
-    let data = typed::<T>(x)?;
+/// Fills the result piece by piece: `f(wide result holding x)`.
+fn map<W: Wide>(x: &View<'_>, out: &Meta, f: &(dyn Fn(&mut [W]) + Sync)) -> Result<Buffer> {
+    let data = Source::new(x)?;
     let mut result = output(out)?;
     let walk = Walk::new([x.layout]);
-    let [stride] = walk.strides();
-    let shared = Shared::new(result.as_slice_mut::<T>()?);
+    let ([stride], size) = (walk.strides(), out.dtype.block_bytes());
+    let shared = Shared::new(result.bytes_mut());
     walk.run_parallel(|piece| {
         // SAFETY: pieces of a walk do not overlap.
-        fill(unsafe { shared.part(piece.at..piece.at + piece.len) }, |wide| {
-            load(data, piece.from[0], stride, wide);
+        let bytes = unsafe { shared.part(piece.at * size..(piece.at + piece.len) * size) };
+        fill(bytes, out.dtype, |wide| {
+            data.load(piece.from[0], stride, wide);
             f(wide);
         });
     });
@@ -34,23 +35,19 @@ fn map<T: Num>(x: &View<'_>, out: &Meta, f: impl Fn(&mut [T::Wide]) + Sync) -> R
 }
 
 /// Fills the result piece by piece: `f(wide result holding a, wide b)`.
-fn zip<T: Num>(
-    a: &View<'_>,
-    b: &View<'_>,
-    out: &Meta,
-    f: impl Fn(&mut [T::Wide], &[T::Wide]) + Sync,
-) -> Result<Buffer> {
-    let (a_data, b_data) = (typed::<T>(a)?, typed::<T>(b)?);
+fn zip<W: Wide>(a: &View<'_>, b: &View<'_>, out: &Meta, f: &(dyn Fn(&mut [W], &[W]) + Sync)) -> Result<Buffer> {
+    let (a_data, b_data) = (Source::new(a)?, Source::new(b)?);
     let mut result = output(out)?;
     let walk = Walk::new([a.layout, b.layout]);
-    let [a_stride, b_stride] = walk.strides();
-    let shared = Shared::new(result.as_slice_mut::<T>()?);
+    let ([a_stride, b_stride], size) = (walk.strides(), out.dtype.block_bytes());
+    let shared = Shared::new(result.bytes_mut());
     walk.run_parallel(|piece| {
-        let mut space = [T::Wide::default(); PIECE];
-        let b = wide(b_data, piece.from[1], b_stride, piece.len, &mut space);
+        let mut space = [W::default(); PIECE];
+        let b = b_data.read(piece.from[1], b_stride, piece.len, &mut space);
         // SAFETY: pieces of a walk do not overlap.
-        fill(unsafe { shared.part(piece.at..piece.at + piece.len) }, |wide| {
-            load(a_data, piece.from[0], a_stride, wide);
+        let bytes = unsafe { shared.part(piece.at * size..(piece.at + piece.len) * size) };
+        fill(bytes, out.dtype, |wide| {
+            a_data.load(piece.from[0], a_stride, wide);
             f(wide, b);
         });
     });
@@ -58,32 +55,39 @@ fn zip<T: Num>(
 }
 
 pub(super) fn unary(op: Unary, x: &View<'_>, out: &Meta) -> Result<Buffer> {
-    with_num!(x.dtype, op.name(), T => map::<T>(x, out, |v| <T as Num>::Wide::unary(op, v)))
+    with_wide!(x.dtype, op.name(), W => map::<W>(x, out, &|v| W::unary(op, v)))
 }
 
 pub(super) fn binary(op: Binary, a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Buffer> {
-    with_num!(a.dtype, op.name(), T => {
-        if op == Binary::Div && a.dtype.is_int() {
-            let data = typed::<T>(b)?;
-            if b.layout.indices().any(|i| data[i].widen() == <T as Num>::Wide::ZERO) {
-                return Err(Error::argument("div", format!("{} divided by zero", a.dtype)));
-            }
-        }
-        zip::<T>(a, b, out, |a, b| <T as Num>::Wide::binary(op, a, b))
-    })
+    if op == Binary::Div && a.dtype.is_int() {
+        refuse_zeros(b)?;
+    }
+    with_wide!(a.dtype, op.name(), W => zip::<W>(a, b, out, &|a, b| W::binary(op, a, b)))
+}
+
+/// An error if one of the divisors is zero.
+fn refuse_zeros(divisors: &View<'_>) -> Result<()> {
+    let data = Source::<i64>::new(divisors)?;
+    let walk = Walk::new([divisors.layout]);
+    let ([stride], mut space) = (walk.strides(), [0; PIECE]);
+    let mut zero = false;
+    walk.run(0..walk.elements(), |piece| {
+        zero |= data.read(piece.from[0], stride, piece.len, &mut space).contains(&0);
+    });
+    if zero { Err(Error::argument("div", format!("{} divided by zero", divisors.dtype))) } else { Ok(()) }
 }
 
 pub(super) fn affine(mul: f64, add: f64, x: &View<'_>, out: &Meta) -> Result<Buffer> {
-    with_num!(x.dtype, "affine", T => {
-        let (mul, add) = (<T as Num>::Wide::parameter(mul), <T as Num>::Wide::parameter(add));
-        map::<T>(x, out, |v| v.iter_mut().for_each(|v| *v = v.times(mul).plus(add)))
+    with_wide!(x.dtype, "affine", W => {
+        let (mul, add) = (W::parameter(mul), W::parameter(add));
+        map::<W>(x, out, &|v| v.iter_mut().for_each(|v| *v = v.times(mul).plus(add)))
     })
 }
 
 pub(super) fn clamp(min: f64, max: f64, x: &View<'_>, out: &Meta) -> Result<Buffer> {
-    with_num!(x.dtype, "clamp", T => {
-        let (min, max) = (<T as Num>::Wide::from_f64(min), <T as Num>::Wide::from_f64(max));
-        map::<T>(x, out, |v| v.iter_mut().for_each(|v| {
+    with_wide!(x.dtype, "clamp", W => {
+        let (min, max) = (W::from_f64_as(min, x.dtype), W::from_f64_as(max, x.dtype));
+        map::<W>(x, out, &|v| v.iter_mut().for_each(|v| {
             let low = if *v < min { min } else { *v };
             *v = if low > max { max } else { low };
         }))
@@ -98,26 +102,26 @@ pub(super) fn gated(gate: Gate, a: &View<'_>, b: &View<'_>, out: &Meta) -> Resul
         Gate::GeluTanh => Unary::GeluTanh,
         Gate::Relu => Unary::Relu,
     };
-    with_num!(a.dtype, "gated", T => zip::<T>(a, b, out, |a, b| {
-        <T as Num>::Wide::unary(gate, a);
-        <T as Num>::Wide::binary(Binary::Mul, a, b);
+    with_wide!(a.dtype, "gated", W => zip::<W>(a, b, out, &|a, b| {
+        W::unary(gate, a);
+        W::binary(Binary::Mul, a, b);
     }))
 }
 
 pub(super) fn compare(op: Compare, a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Buffer> {
-    with_num!(a.dtype, op.name(), T => compare_typed::<T>(op, a, b, out))
+    with_wide!(a.dtype, op.name(), W => compare_wide::<W>(op, a, b, out))
 }
 
-fn compare_typed<T: Num>(op: Compare, a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Buffer> {
-    let (a_data, b_data) = (typed::<T>(a)?, typed::<T>(b)?);
+fn compare_wide<W: Wide>(op: Compare, a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Buffer> {
+    let (a_data, b_data) = (Source::<W>::new(a)?, Source::<W>::new(b)?);
     let mut result = output(out)?;
     let walk = Walk::new([a.layout, b.layout]);
     let [a_stride, b_stride] = walk.strides();
     let shared = Shared::new(result.bytes_mut());
     walk.run_parallel(|piece| {
-        let (mut a_space, mut b_space) = ([T::Wide::default(); PIECE], [T::Wide::default(); PIECE]);
-        let a = wide(a_data, piece.from[0], a_stride, piece.len, &mut a_space);
-        let b = wide(b_data, piece.from[1], b_stride, piece.len, &mut b_space);
+        let (mut a_space, mut b_space) = ([W::default(); PIECE], [W::default(); PIECE]);
+        let a = a_data.read(piece.from[0], a_stride, piece.len, &mut a_space);
+        let b = b_data.read(piece.from[1], b_stride, piece.len, &mut b_space);
         // SAFETY: pieces of a walk do not overlap.
         let out = unsafe { shared.part(piece.at..piece.at + piece.len) };
         let each = out.iter_mut().zip(a).zip(b);
@@ -161,29 +165,29 @@ fn where_sized<T: bytemuck::Pod + Send + Sync>(c: &View<'_>, a: &View<'_>, b: &V
     Ok(result)
 }
 
-/// Between plain dtypes.
+/// Between plain dtypes: through the wide type and then f64 or i64, which hold every value. So there is a loop for each
+/// dtype read and each written, not for each pair of them.
 pub(super) fn cast(x: &View<'_>, out: &Meta) -> Result<Buffer> {
-    with_num!(x.dtype, "to_dtype", T => cast_from::<T>(x, out))
+    with_wide!(x.dtype, "to_dtype", W => cast_wide::<W>(x, out))
 }
 
-/// Through the wide type and then f64 or i64, which hold every value: so there is a loop for each dtype read and each
-/// written, not for each pair of them.
-fn cast_from<T: Num>(x: &View<'_>, out: &Meta) -> Result<Buffer>
-where
-    T::Wide: Accumulate,
-{
-    let data = typed::<T>(x)?;
+fn cast_wide<W: Accumulate>(x: &View<'_>, out: &Meta) -> Result<Buffer> {
+    let data = Source::<W>::new(x)?;
     let mut result = output(out)?;
     let walk = Walk::new([x.layout]);
     let ([stride], size) = (walk.strides(), out.dtype.block_bytes());
     let shared = Shared::new(result.bytes_mut());
     walk.run_parallel(|piece| {
-        let mut totals = [<T::Wide as Accumulate>::Total::ZERO; PIECE];
-        for (i, total) in totals[..piece.len].iter_mut().enumerate() {
-            *total = data[piece.from[0] + i * stride].widen().total();
-        }
         // SAFETY: pieces of a walk do not overlap.
         let bytes = unsafe { shared.part(piece.at * size..(piece.at + piece.len) * size) };
+        if out.dtype == W::DTYPE {
+            // f16 and bf16 to f32, integers to i64: what loading does.
+            return data.load(piece.from[0], stride, bytemuck::cast_slice_mut(bytes));
+        }
+        let mut space = [W::default(); PIECE];
+        let mut totals = [W::Total::ZERO; PIECE];
+        let values = data.read(piece.from[0], stride, piece.len, &mut space);
+        totals.iter_mut().zip(values).for_each(|(t, v)| *t = v.total());
         shorten_into(&totals[..piece.len], out.dtype, bytes);
     });
     Ok(result)
@@ -192,9 +196,9 @@ where
 /// Writes values as elements of a plain dtype, which `out` is aligned for.
 #[inline(never)]
 pub(super) fn shorten_into<A: Total>(values: &[A], dtype: DType, out: &mut [u8]) {
-    fn each<A: CastTo<B::Wide>, B: Num>(values: &[A], out: &mut [u8]) {
+    fn each<A: CastTo<B>, B: Element>(values: &[A], out: &mut [u8]) {
         let out = bytemuck::cast_slice_mut::<u8, B>(out);
-        out.iter_mut().zip(values).for_each(|(o, &v)| *o = B::shorten(v.cast()));
+        out.iter_mut().zip(values).for_each(|(o, &v)| *o = v.cast());
     }
     match dtype {
         DType::F32 => each::<A, f32>(values, out),

@@ -18,20 +18,17 @@ pub(super) fn values(op: &'static str, indices: &View<'_>, limit: usize) -> Resu
         Ok(index) if index < limit => Ok(index),
         _ => Err(Error::argument(op, format!("index {value} is outside 0..{limit}"))),
     };
-    match indices.dtype {
-        DType::U32 => {
-            let data = typed::<u32>(indices)?;
-            indices.layout.indices().map(|i| check(i64::from(data[i]))).collect()
+    let integers;
+    // An index in another dtype is converted first, so that few kinds of memory are read here.
+    let (indices, layout) = match indices.dtype {
+        DType::I64 => (typed::<i64>(indices)?, indices.layout.clone()),
+        _ => {
+            let meta = Meta { shape: indices.layout.shape().clone(), dtype: DType::I64 };
+            integers = copy::cast(indices, &meta)?;
+            (integers.as_slice()?, Layout::contiguous(&meta.shape))
         }
-        DType::I64 => {
-            let data = typed::<i64>(indices)?;
-            indices.layout.indices().map(|i| check(data[i])).collect()
-        }
-        dtype => with_num!(dtype, op, T => {
-            let data = typed::<T>(indices)?;
-            indices.layout.indices().map(|i| check(data[i].widen().to_i64())).collect()
-        }),
-    }
+    };
+    layout.indices().map(|i| check(indices[i])).collect()
 }
 
 /// `layout`, but standing still along `dim` and as large as `shape`: where each index begins to count.

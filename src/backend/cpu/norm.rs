@@ -2,20 +2,17 @@
 
 use super::{
     Buffer, floats,
-    num::{Num, Wide},
+    num::Wide,
     output,
     reduce::{Accumulate, extreme, lines},
-    typed,
-    walk::{for_chunks, load},
+    walk::{Source, fill, for_chunks},
 };
 use crate::{
     backend::{Meta, View},
-    dtype::DType,
     error::Result,
     layout::Layout,
     op::Unary,
 };
-use half::{bf16, f16};
 
 /// Rows of fewer elements in all are done on one thread.
 const PARALLEL: usize = 32 * 1024;
@@ -25,42 +22,35 @@ type OnLine<'a> = &'a (dyn Fn(&mut [f32]) + Sync);
 
 /// Runs `f` on each line along `dim` of `x`, brought into f32. `None` for f64, which that would shorten.
 fn each_line(dim: usize, x: &View<'_>, out: &Meta, f: OnLine<'_>) -> Result<Option<Buffer>> {
-    match x.dtype {
-        DType::F32 => each_typed::<f32>(dim, x, out, f).map(Some),
-        DType::F16 => each_typed::<f16>(dim, x, out, f).map(Some),
-        DType::BF16 => each_typed::<bf16>(dim, x, out, f).map(Some),
-        _ => Ok(None),
-    }
-}
-
-fn each_typed<T: Num<Wide = f32>>(dim: usize, x: &View<'_>, out: &Meta, f: OnLine<'_>) -> Result<Buffer> {
-    let data = typed::<T>(x)?;
+    let Some((_, store)) = f32::access(x.dtype) else { return Ok(None) };
+    let data = Source::<f32>::new(x)?;
     let (size, stride) = (x.layout.dims()[dim], x.layout.strides()[dim]);
     let mut result = output(out)?;
     let elements = out.shape.elements();
     if elements == 0 {
-        return Ok(result);
+        return Ok(Some(result));
     }
     let whole = Layout::contiguous(&out.shape);
     let to = whole.strides()[dim];
-    let values = result.as_slice_mut::<T>()?;
-    if to == 1
-        && let Some(values) = T::as_wide_mut(values)
-    {
-        let starts: Vec<_> = lines(x.layout, dim).indices().collect();
-        for_chunks(values, size, elements > PARALLEL, |i, line| {
-            load(data, starts[i], stride, line);
-            f(line);
+    let starts: Vec<_> = lines(x.layout, dim).indices().collect();
+    if to == 1 {
+        let bytes = size * x.dtype.block_bytes();
+        for_chunks(result.bytes_mut(), bytes, elements > PARALLEL, |i, line| {
+            fill(line, x.dtype, |line| {
+                data.load(starts[i], stride, line);
+                f(line);
+            });
         });
-        return Ok(result);
+        return Ok(Some(result));
     }
-    let mut space = vec![0.0; size];
-    for (from, at) in lines(x.layout, dim).indices().zip(lines(&whole, dim).indices()) {
-        load(data, from, stride, &mut space);
+    let (mut space, mut values) = (vec![0.0; size], vec![0.0; elements]);
+    for (from, at) in starts.into_iter().zip(lines(&whole, dim).indices()) {
+        data.load(from, stride, &mut space);
         f(&mut space);
-        space.iter().enumerate().for_each(|(i, &v)| values[at + i * to] = T::shorten(v));
+        space.iter().enumerate().for_each(|(i, &v)| values[at + i * to] = v);
     }
-    Ok(result)
+    store(&values, result.bytes_mut());
+    Ok(Some(result))
 }
 
 /// The largest element, NaN if there is one.

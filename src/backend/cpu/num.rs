@@ -1,7 +1,7 @@
 //! Element types of kernels: storage types, and the wide types that arithmetic is done in.
 //!
-//! f16 and bf16 compute through f32; every other dtype computes in itself. So kernels are written once over
-//! slices of [`Wide`], and loading and storing convert.
+//! f16 and bf16 compute in f32, integers in i64, of which the low bits are what wrapping arithmetic in themselves gives. So
+//! kernels are written once over slices of [`Wide`] and compiled three times; loading and storing convert.
 
 use super::math;
 use crate::{
@@ -15,14 +15,16 @@ pub(super) trait Num: Element {
     /// What arithmetic is done in.
     type Wide: Wide;
     fn widen(self) -> Self::Wide;
+    /// Of integers the low bits.
     fn shorten(wide: Self::Wide) -> Self;
-    /// The slice itself, where the element type is wide.
-    fn as_wide(slice: &[Self]) -> Option<&[Self::Wide]>;
-    /// The slice itself, where the element type is wide.
-    fn as_wide_mut(slice: &mut [Self]) -> Option<&mut [Self::Wide]>;
 }
 
-/// A type that arithmetic is done in: f32, f64 or an integer (wrapping on overflow).
+/// Copies elements of one dtype, `from, from + stride, …` of the bytes, into wide ones.
+pub(super) type Load<W> = fn(&[u8], usize, usize, &mut [W]);
+/// Writes wide elements as those of one dtype.
+pub(super) type Store<W> = fn(&[W], &mut [u8]);
+
+/// A type that arithmetic is done in: f32, f64 or i64 (wrapping on overflow).
 pub(super) trait Wide: Num<Wide = Self> + Default {
     const ZERO: Self;
     const ONE: Self;
@@ -30,12 +32,15 @@ pub(super) trait Wide: Num<Wide = Self> + Default {
     const LOWEST: Self;
     /// For minima to begin with.
     const HIGHEST: Self;
+    /// How elements of a dtype that is computed in this type are read and written; `None` for other dtypes.
+    fn access(dtype: DType) -> Option<(Load<Self>, Store<Self>)>;
     /// Integers are rounded to nearest and saturate.
     fn from_f64(value: f64) -> Self;
+    /// As an element of a dtype that is computed in this type: integers are rounded and saturate.
+    fn from_f64_as(value: f64, dtype: DType) -> Self;
     /// As a parameter of wrapping arithmetic: -1 as u8 is 255, so that adding it subtracts 1.
     fn parameter(value: f64) -> Self;
     fn to_f64(self) -> f64;
-    fn to_i64(self) -> i64;
     fn is_nan(self) -> bool;
     fn plus(self, other: Self) -> Self;
     fn times(self, other: Self) -> Self;
@@ -50,47 +55,38 @@ pub(super) trait Wide: Num<Wide = Self> + Default {
     fn binary(op: Binary, a: &mut [Self], b: &[Self]);
 }
 
-macro_rules! wide {
-    ($($t:ty),*) => { $(
+macro_rules! num {
+    ($($t:ty as $wide:ty: $v:ident => $widen:expr, $shorten:expr;)*) => { $(
         impl Num for $t {
-            type Wide = $t;
-            fn widen(self) -> $t {
-                self
+            type Wide = $wide;
+            fn widen(self) -> $wide {
+                let $v = self;
+                $widen
             }
-            fn shorten(wide: $t) -> $t {
-                wide
-            }
-            fn as_wide(slice: &[$t]) -> Option<&[$t]> {
-                Some(slice)
-            }
-            fn as_wide_mut(slice: &mut [$t]) -> Option<&mut [$t]> {
-                Some(slice)
+            fn shorten($v: $wide) -> $t {
+                $shorten
             }
         }
     )* };
 }
-wide!(f32, f64, i64, i32, u32, u8);
+num! {
+    f32 as f32: v => v, v;
+    f16 as f32: v => v.to_f32(), f16::from_f32(v);
+    bf16 as f32: v => v.to_f32(), bf16::from_f32(v);
+    f64 as f64: v => v, v;
+    i64 as i64: v => v, v;
+    i32 as i64: v => v.into(), v as i32;
+    u32 as i64: v => v.into(), v as u32;
+    u8 as i64: v => v.into(), v as u8;
+}
 
-macro_rules! half {
-    ($($t:ty),*) => { $(
-        impl Num for $t {
-            type Wide = f32;
-            fn widen(self) -> f32 {
-                self.to_f32()
-            }
-            fn shorten(wide: f32) -> $t {
-                <$t>::from_f32(wide)
-            }
-            fn as_wide(_: &[$t]) -> Option<&[f32]> {
-                None
-            }
-            fn as_wide_mut(_: &mut [$t]) -> Option<&mut [f32]> {
-                None
-            }
-        }
-    )* };
+fn load<T: Num>(data: &[u8], from: usize, stride: usize, out: &mut [T::Wide]) {
+    super::walk::load(bytemuck::cast_slice::<u8, T>(data), from, stride, out);
 }
-half!(f16, bf16);
+
+fn store<T: Num>(values: &[T::Wide], out: &mut [u8]) {
+    bytemuck::cast_slice_mut::<u8, T>(out).iter_mut().zip(values).for_each(|(o, &v)| *o = T::shorten(v));
+}
 
 fn map<T: Copy>(x: &mut [T], f: impl Fn(T) -> T) {
     for v in x {
@@ -105,13 +101,22 @@ fn zip<T: Copy>(a: &mut [T], b: &[T], f: impl Fn(T, T) -> T) {
 }
 
 macro_rules! float {
-    ($t:ident, $math:path) => {
+    ($t:ident, $math:path, $($dtype:ident $element:ty),*) => {
         impl Wide for $t {
             const ZERO: $t = 0.0;
             const ONE: $t = 1.0;
             const LOWEST: $t = $t::NEG_INFINITY;
             const HIGHEST: $t = $t::INFINITY;
+            fn access(dtype: DType) -> Option<(Load<$t>, Store<$t>)> {
+                match dtype {
+                    $(DType::$dtype => Some((load::<$element>, store::<$element>)),)*
+                    _ => None,
+                }
+            }
             fn from_f64(value: f64) -> $t {
+                value as $t
+            }
+            fn from_f64_as(value: f64, _: DType) -> $t {
                 value as $t
             }
             fn parameter(value: f64) -> $t {
@@ -119,9 +124,6 @@ macro_rules! float {
             }
             fn to_f64(self) -> f64 {
                 self as f64
-            }
-            fn to_i64(self) -> i64 {
-                self as i64
             }
             fn is_nan(self) -> bool {
                 self.is_nan()
@@ -185,90 +187,125 @@ macro_rules! float {
         }
     };
 }
-float!(f32, math::single);
-float!(f64, math::double);
+float!(f32, math::single, F32 f32, F16 f16, BF16 bf16);
+float!(f64, math::double, F64 f64);
 
-macro_rules! int {
-    ($($t:ident),*) => { $(
-        impl Wide for $t {
-            const ZERO: $t = 0;
-            const ONE: $t = 1;
-            const LOWEST: $t = $t::MIN;
-            const HIGHEST: $t = $t::MAX;
-            fn from_f64(value: f64) -> $t {
-                value.round_ties_even() as $t
-            }
-            fn parameter(value: f64) -> $t {
-                value.round_ties_even() as i64 as $t
-            }
-            fn to_f64(self) -> f64 {
-                self as f64
-            }
-            fn to_i64(self) -> i64 {
-                self as i64
-            }
-            fn is_nan(self) -> bool {
-                false
-            }
-            fn plus(self, other: $t) -> $t {
-                self.wrapping_add(other)
-            }
-            fn times(self, other: $t) -> $t {
-                self.wrapping_mul(other)
-            }
-            fn larger(self, other: $t) -> $t {
-                self.max(other)
-            }
-            fn smaller(self, other: $t) -> $t {
-                self.min(other)
-            }
-            #[inline(never)]
-            fn unary(op: Unary, x: &mut [$t]) {
-                #[allow(unused_comparisons)]
-                match op {
-                    Unary::Neg => map(x, |v| (0 as $t).wrapping_sub(v)),
-                    Unary::Abs => map(x, |v| if v < 0 { (0 as $t).wrapping_sub(v) } else { v }),
-                    Unary::Sign => map(x, |v| ((v > 0) as $t).wrapping_sub((v < 0) as $t)),
-                    Unary::Sqr => map(x, |v| v.wrapping_mul(v)),
-                    Unary::Relu => map(x, |v| v.max(0)),
-                    // Rounding changes no integer; inference lets nothing else through.
-                    _ => {}
-                }
-            }
-            #[inline(never)]
-            fn binary(op: Binary, a: &mut [$t], b: &[$t]) {
-                match op {
-                    Binary::Add => zip(a, b, $t::wrapping_add),
-                    Binary::Sub => zip(a, b, $t::wrapping_sub),
-                    Binary::Mul => zip(a, b, $t::wrapping_mul),
-                    // Zero divisors are refused before.
-                    Binary::Div => zip(a, b, |a, b| if b == 0 { 0 } else { a.wrapping_div(b) }),
-                    Binary::Pow => zip(a, b, |a, b| match u32::try_from(b) {
-                        Ok(b) => a.wrapping_pow(b),
-                        Err(_) => (a as f64).powf(b as f64) as $t,
-                    }),
-                    Binary::Min => zip(a, b, Ord::min),
-                    Binary::Max => zip(a, b, Ord::max),
-                }
-            }
+impl Wide for i64 {
+    const ZERO: i64 = 0;
+    const ONE: i64 = 1;
+    const LOWEST: i64 = i64::MIN;
+    const HIGHEST: i64 = i64::MAX;
+    fn access(dtype: DType) -> Option<(Load<i64>, Store<i64>)> {
+        match dtype {
+            DType::I64 => Some((load::<i64>, store::<i64>)),
+            DType::I32 => Some((load::<i32>, store::<i32>)),
+            DType::U32 => Some((load::<u32>, store::<u32>)),
+            DType::U8 => Some((load::<u8>, store::<u8>)),
+            _ => None,
         }
-    )* };
+    }
+    fn from_f64(value: f64) -> i64 {
+        value.round_ties_even() as i64
+    }
+    fn from_f64_as(value: f64, dtype: DType) -> i64 {
+        let value = Self::from_f64(value);
+        match dtype {
+            DType::I32 => value.clamp(i32::MIN.into(), i32::MAX.into()),
+            DType::U32 => value.clamp(0, u32::MAX.into()),
+            DType::U8 => value.clamp(0, u8::MAX.into()),
+            _ => value,
+        }
+    }
+    fn parameter(value: f64) -> i64 {
+        Self::from_f64(value)
+    }
+    fn to_f64(self) -> f64 {
+        self as f64
+    }
+    fn is_nan(self) -> bool {
+        false
+    }
+    fn plus(self, other: i64) -> i64 {
+        self.wrapping_add(other)
+    }
+    fn times(self, other: i64) -> i64 {
+        self.wrapping_mul(other)
+    }
+    fn larger(self, other: i64) -> i64 {
+        self.max(other)
+    }
+    fn smaller(self, other: i64) -> i64 {
+        self.min(other)
+    }
+    #[inline(never)]
+    fn unary(op: Unary, x: &mut [i64]) {
+        match op {
+            Unary::Neg => map(x, i64::wrapping_neg),
+            Unary::Abs => map(x, i64::wrapping_abs),
+            Unary::Sign => map(x, i64::signum),
+            Unary::Sqr => map(x, |v| v.wrapping_mul(v)),
+            Unary::Relu => map(x, |v| v.max(0)),
+            // Rounding changes no integer; inference lets nothing else through.
+            _ => {}
+        }
+    }
+    #[inline(never)]
+    fn binary(op: Binary, a: &mut [i64], b: &[i64]) {
+        match op {
+            Binary::Add => zip(a, b, i64::wrapping_add),
+            Binary::Sub => zip(a, b, i64::wrapping_sub),
+            Binary::Mul => zip(a, b, i64::wrapping_mul),
+            // Zero divisors are refused before.
+            Binary::Div => zip(a, b, |a, b| if b == 0 { 0 } else { a.wrapping_div(b) }),
+            Binary::Pow => zip(a, b, power),
+            Binary::Min => zip(a, b, Ord::min),
+            Binary::Max => zip(a, b, Ord::max),
+        }
+    }
 }
-int!(i64, i32, u32, u8);
+
+/// Wrapping; a negative power of anything but 1 and -1 is 0, as in PyTorch.
+fn power(mut base: i64, mut exponent: i64) -> i64 {
+    match base {
+        1 => return 1,
+        -1 => return if exponent % 2 == 0 { 1 } else { -1 },
+        _ if exponent < 0 => return 0,
+        _ => {}
+    }
+    let mut result = 1i64;
+    while exponent > 0 {
+        if exponent % 2 == 1 {
+            result = result.wrapping_mul(base);
+        }
+        base = base.wrapping_mul(base);
+        exponent /= 2;
+    }
+    result
+}
 
 /// Conversion as Rust's `as`: saturating, NaN to 0.
 pub(super) trait CastTo<B>: Copy {
     fn cast(self) -> B;
 }
 macro_rules! cast {
-    ($($a:ty => $($b:ty),*;)*) => { $($(
-        impl CastTo<$b> for $a {
+    ($($a:ty => $($b:ty),*;)*) => { $(
+        $(impl CastTo<$b> for $a {
             #[allow(clippy::unnecessary_cast)]
             fn cast(self) -> $b {
                 self as $b
             }
+        })*
+        impl CastTo<f16> for $a {
+            fn cast(self) -> f16 {
+                f16::from_f32(self as f32)
+            }
         }
-    )*)* };
+        impl CastTo<bf16> for $a {
+            fn cast(self) -> bf16 {
+                bf16::from_f32(self as f32)
+            }
+        }
+    )* };
 }
 cast! {
     f64 => f32, f64, i64, i32, u32, u8;
@@ -316,6 +353,28 @@ macro_rules! with_num {
     };
 }
 pub(super) use with_num;
+
+/// Runs `$body` with `$w` as the type that a plain dtype is computed in: three copies of it, where [`with_num`] makes eight.
+macro_rules! with_wide {
+    ($dtype:expr, $op:expr, $w:ident => $body:expr) => {
+        match $dtype {
+            $crate::dtype::DType::F32 | $crate::dtype::DType::F16 | $crate::dtype::DType::BF16 => {
+                type $w = f32;
+                $body
+            }
+            $crate::dtype::DType::F64 => {
+                type $w = f64;
+                $body
+            }
+            dtype if dtype.is_int() => {
+                type $w = i64;
+                $body
+            }
+            other => Err($crate::backend::cpu::num::no_kernel($op, other)),
+        }
+    };
+}
+pub(super) use with_wide;
 
 /// The error for a dtype that inference should not have let through.
 pub(super) fn no_kernel(op: &'static str, dtype: DType) -> crate::error::Error {

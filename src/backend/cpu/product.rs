@@ -3,8 +3,9 @@
 use super::{
     Buffer, buffer_of, copy, floats,
     matmul::{gemm_f32, linear_f32},
-    num::{Num, Wide, with_num},
+    num::{Wide, with_wide},
     output, typed,
+    walk::{Source, fill},
 };
 use crate::{
     backend::{Meta, Storage, View},
@@ -70,7 +71,7 @@ pub(super) fn matmul(a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Buffer> {
             let (a_layout, b_layout) = (Layout::contiguous(a.shape()), Layout::contiguous(b.shape()));
             shorten(matmul_f32(a.as_slice(), &a_layout, b.as_slice(), &b_layout, &as_f32(out))?, out)
         }
-        dtype => with_num!(dtype, "matmul", T => matmul_plain::<T>(a, b, out)),
+        dtype => with_wide!(dtype, "matmul", W => matmul_plain::<W>(a, b, out)),
     }
 }
 
@@ -108,22 +109,24 @@ fn matmul_f32(a: &[f32], a_layout: &Layout, b: &[f32], b_layout: &Layout, out: &
 }
 
 /// f64 and integers, for which nothing fast is needed.
-fn matmul_plain<T: Num>(a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Buffer> {
-    let (a_data, b_data) = (typed::<T>(a)?, typed::<T>(b)?);
+fn matmul_plain<W: Wide>(a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Buffer> {
+    let (a_data, b_data) = (Source::<W>::new(a)?, Source::<W>::new(b)?);
     let (((m, k), a_strides), ((_, n), b_strides)) = (matrix(a.layout), matrix(b.layout));
     let mut result = output(out)?;
-    let rows = result.as_slice_mut::<T>()?.chunks_exact_mut(n.max(1));
+    let rows = result.bytes_mut().chunks_exact_mut((n * out.dtype.block_bytes()).max(1));
     let (a_batches, b_batches) = (batches(a.layout), batches(b.layout));
     let starts = a_batches.indices().zip(b_batches.indices());
     let starts = starts.flat_map(|(from_a, from_b)| (0..m).map(move |i| (from_a + i * a_strides.0, from_b)));
+    let (mut left, mut right) = (vec![W::ZERO; k], vec![W::ZERO; n]);
     for ((from_a, from_b), row) in starts.zip(rows) {
-        for (j, o) in row.iter_mut().enumerate() {
-            let terms = (0..k).map(|l| {
-                let left = a_data[from_a + l * a_strides.1].widen();
-                left.times(b_data[from_b + l * b_strides.0 + j * b_strides.1].widen())
-            });
-            *o = T::shorten(terms.fold(T::Wide::ZERO, T::Wide::plus));
-        }
+        let left = a_data.read(from_a, a_strides.1, k, &mut left);
+        fill(row, out.dtype, |row| {
+            row.fill(W::ZERO);
+            for (l, &a) in left.iter().enumerate() {
+                let right = b_data.read(from_b + l * b_strides.0, b_strides.1, n, &mut right);
+                row.iter_mut().zip(right).for_each(|(o, &b)| *o = o.plus(a.times(b)));
+            }
+        });
     }
     Ok(result)
 }

@@ -3,9 +3,9 @@
 use super::{
     Buffer,
     elementwise::shorten_into,
-    num::{CastTo, Num, Wide, with_num},
-    output, typed,
-    walk::{PIECE, Walk, wide},
+    num::{CastTo, Wide, with_wide},
+    output,
+    walk::{PIECE, Source, Walk},
 };
 use crate::{
     backend::{Meta, View},
@@ -13,11 +13,12 @@ use crate::{
     layout::Layout,
     op::Reduce,
 };
+use half::{bf16, f16};
 use std::cmp::Ordering;
 
 /// What reductions accumulate in: f64 or i64, converted to any dtype at the end.
 pub(super) trait Total:
-    Wide + CastTo<f32> + CastTo<f64> + CastTo<i64> + CastTo<i32> + CastTo<u32> + CastTo<u8>
+    Wide + CastTo<f32> + CastTo<f16> + CastTo<bf16> + CastTo<f64> + CastTo<i64> + CastTo<i32> + CastTo<u32> + CastTo<u8>
 {
 }
 impl Total for f64 {}
@@ -49,20 +50,15 @@ macro_rules! accumulate_float {
     )* };
 }
 accumulate_float!(f32, f64);
-macro_rules! accumulate_int {
-    ($($t:ident),*) => { $(
-        impl Accumulate for $t {
-            type Total = i64;
-            fn total(self) -> i64 {
-                self as i64
-            }
-            fn sum(x: &[$t]) -> i64 {
-                x.iter().fold(0, |sum, &v| sum.wrapping_add(v as i64))
-            }
-        }
-    )* };
+impl Accumulate for i64 {
+    type Total = i64;
+    fn total(self) -> i64 {
+        self
+    }
+    fn sum(x: &[i64]) -> i64 {
+        x.iter().fold(0, |sum, &v| sum.wrapping_add(v))
+    }
 }
-accumulate_int!(i64, i32, u32, u8);
 
 /// The larger (or smaller) element, NaN if there is one.
 #[inline]
@@ -115,8 +111,8 @@ fn part(layout: &Layout, keep: impl Fn(usize) -> bool) -> Layout {
 }
 
 pub(super) fn reduce(reduce: Reduce, dims: &[usize], x: &View<'_>, out: &Meta) -> Result<Buffer> {
-    with_num!(x.dtype, reduce.name(), T => {
-        let mut totals = totals::<T>(reduce, dims, x)?;
+    with_wide!(x.dtype, reduce.name(), W => {
+        let mut totals = totals::<W>(reduce, dims, x)?;
         if reduce == Reduce::Mean {
             let count: usize = dims.iter().map(|&d| x.layout.dims()[d]).product();
             totals.iter_mut().for_each(|t| *t = mean(*t, count));
@@ -136,16 +132,13 @@ fn mean<A: Wide>(total: A, count: usize) -> A {
     A::from_f64(total.to_f64() / count as f64)
 }
 
-fn totals<T: Num>(reduce: Reduce, dims: &[usize], x: &View<'_>) -> Result<Vec<<T::Wide as Accumulate>::Total>>
-where
-    T::Wide: Accumulate,
-{
-    let data = typed::<T>(x)?;
+fn totals<W: Accumulate>(reduce: Reduce, dims: &[usize], x: &View<'_>) -> Result<Vec<W::Total>> {
+    let data = Source::<W>::new(x)?;
     let kept = part(x.layout, |i| !dims.contains(&i));
     let walk = Walk::new([&part(x.layout, |i| dims.contains(&i))]);
     let [stride] = walk.strides();
     let mut totals = vec![neutral(reduce); kept.shape().elements()];
-    let mut space = [T::Wide::default(); PIECE];
+    let mut space = [W::default(); PIECE];
     let columns = kept.dims().last().copied().unwrap_or(1);
     if stride != 1 && columns > 1 && kept.strides().last() == Some(&1) {
         // Kept elements adjoin, reduced ones do not: add whole rows of kept ones.
@@ -156,7 +149,7 @@ where
                 for i in 0..piece.len {
                     let from = start + piece.from[0] - x.layout.start() + i * stride;
                     for (c, totals) in row.chunks_mut(PIECE).enumerate() {
-                        let values = wide(data, from + c * PIECE, 1, totals.len(), &mut space);
+                        let values = data.read(from + c * PIECE, 1, totals.len(), &mut space);
                         totals.iter_mut().zip(values).for_each(|(t, v)| *t = combine(reduce, *t, v.total()));
                     }
                 }
@@ -167,7 +160,7 @@ where
     for (total, start) in totals.iter_mut().zip(kept.indices()) {
         walk.run(0..walk.elements(), |piece| {
             let from = start + piece.from[0] - x.layout.start();
-            let values = wide(data, from, stride, piece.len, &mut space);
+            let values = data.read(from, stride, piece.len, &mut space);
             *total = combine(reduce, *total, fold_piece(reduce, values));
         });
     }
@@ -180,44 +173,49 @@ pub(super) fn lines(layout: &Layout, dim: usize) -> Layout {
 }
 
 pub(super) fn arg_reduce(max: bool, dim: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
-    with_num!(x.dtype, "argmax", T => {
-        let data = typed::<T>(x)?;
-        let (size, stride) = (x.layout.dims()[dim], x.layout.strides()[dim]);
-        let mut result = output(out)?;
-        let mut space = [<T as Num>::Wide::default(); PIECE];
-        for (o, start) in result.as_slice_mut::<u32>()?.iter_mut().zip(lines(x.layout, dim).indices()) {
-            let mut best: Option<(<T as Num>::Wide, usize)> = None;
-            for from in (0..size).step_by(PIECE) {
-                let values = wide(data, start + from * stride, stride, PIECE.min(size - from), &mut space);
-                let top = if max { extreme(values, Wide::larger, Wide::LOWEST) } else { extreme(values, Wide::smaller, Wide::HIGHEST) };
-                let better = best.is_none_or(|(b, _)| !b.is_nan() && (top.is_nan() || if max { top > b } else { top < b }));
-                if better {
-                    let at = values.iter().position(|&v| v == top || (v.is_nan() && top.is_nan()));
-                    best = Some((top, from + at.unwrap_or(0)));
-                }
+    with_wide!(x.dtype, "argmax", W => arg_reduce_wide::<W>(max, dim, x, out))
+}
+
+fn arg_reduce_wide<W: Wide>(max: bool, dim: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
+    let data = Source::<W>::new(x)?;
+    let (size, stride) = (x.layout.dims()[dim], x.layout.strides()[dim]);
+    let mut result = output(out)?;
+    let mut space = [W::default(); PIECE];
+    for (o, start) in result.as_slice_mut::<u32>()?.iter_mut().zip(lines(x.layout, dim).indices()) {
+        let mut best: Option<(W, usize)> = None;
+        for from in (0..size).step_by(PIECE) {
+            let values = data.read(start + from * stride, stride, PIECE.min(size - from), &mut space);
+            let top = if max { extreme(values, W::larger, W::LOWEST) } else { extreme(values, W::smaller, W::HIGHEST) };
+            let better = best.is_none_or(|(b, _)| !b.is_nan() && (top.is_nan() || if max { top > b } else { top < b }));
+            if better {
+                let at = values.iter().position(|&v| v == top || (v.is_nan() && top.is_nan()));
+                best = Some((top, from + at.unwrap_or(0)));
             }
-            *o = best.map_or(0, |(_, at)| at as u32);
         }
-        Ok(result)
-    })
+        *o = best.map_or(0, |(_, at)| at as u32);
+    }
+    Ok(result)
 }
 
 pub(super) fn cumsum(dim: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
+    with_wide!(x.dtype, "cumsum", W => cumsum_wide::<W>(dim, x, out))
+}
+
+fn cumsum_wide<W: Accumulate>(dim: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
     let whole = Layout::contiguous(&out.shape);
     let to = whole.strides()[dim];
-    with_num!(x.dtype, "cumsum", T => {
-        let data = typed::<T>(x)?;
-        let (size, stride) = (x.layout.dims()[dim], x.layout.strides()[dim]);
-        let mut totals = vec![<<T as Num>::Wide as Accumulate>::Total::ZERO; whole.shape().elements()];
-        for (from, at) in lines(x.layout, dim).indices().zip(lines(&whole, dim).indices()) {
-            let mut total = <<T as Num>::Wide as Accumulate>::Total::ZERO;
-            for i in 0..size {
-                total = total.plus(data[from + i * stride].widen().total());
-                totals[at + i * to] = total;
-            }
+    let data = Source::<W>::new(x)?;
+    let (size, stride) = (x.layout.dims()[dim], x.layout.strides()[dim]);
+    let mut totals = vec![W::Total::ZERO; whole.shape().elements()];
+    let mut line = vec![W::default(); size];
+    for (from, at) in lines(x.layout, dim).indices().zip(lines(&whole, dim).indices()) {
+        let mut total = W::Total::ZERO;
+        for (i, value) in data.read(from, stride, size, &mut line).iter().enumerate() {
+            total = total.plus(value.total());
+            totals[at + i * to] = total;
         }
-        store(&totals, out)
-    })
+    }
+    store(&totals, out)
 }
 
 /// NaN is larger than any number.
@@ -227,22 +225,25 @@ fn order<W: Wide>(a: &W, b: &W) -> Ordering {
 
 /// The `keep` first u32 indices of each line along `dim` in the wanted order, equals by index.
 pub(super) fn arg_sort(dim: usize, descending: bool, keep: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
+    with_wide!(x.dtype, "argsort", W => arg_sort_wide::<W>(dim, descending, keep, x, out))
+}
+
+fn arg_sort_wide<W: Accumulate>(dim: usize, descending: bool, keep: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
     let whole = Layout::contiguous(&out.shape);
     let to = whole.strides()[dim];
-    with_num!(x.dtype, "argsort", T => {
-        let data = typed::<T>(x)?;
-        let (size, stride) = (x.layout.dims()[dim], x.layout.strides()[dim]);
-        let mut result = output(out)?;
-        let values = result.as_slice_mut::<u32>()?;
-        let mut line = Vec::with_capacity(size);
-        for (from, at) in lines(x.layout, dim).indices().zip(lines(&whole, dim).indices()) {
-            line.clear();
-            line.extend((0..size).map(|i| (data[from + i * stride].widen().total(), i as u32)));
-            sort_line(&mut line, keep, descending);
-            line.iter().enumerate().for_each(|(i, &(_, index))| values[at + i * to] = index);
-        }
-        Ok(result)
-    })
+    let data = Source::<W>::new(x)?;
+    let (size, stride) = (x.layout.dims()[dim], x.layout.strides()[dim]);
+    let mut result = output(out)?;
+    let indices = result.as_slice_mut::<u32>()?;
+    let (mut space, mut line) = (vec![W::default(); size], Vec::with_capacity(size));
+    for (from, at) in lines(x.layout, dim).indices().zip(lines(&whole, dim).indices()) {
+        let values = data.read(from, stride, size, &mut space);
+        line.clear();
+        line.extend(values.iter().zip(0..).map(|(v, i)| (v.total(), i)));
+        sort_line(&mut line, keep, descending);
+        line.iter().enumerate().for_each(|(i, &(_, index))| indices[at + i * to] = index);
+    }
+    Ok(result)
 }
 
 /// Sorts values with their indices and keeps the first.

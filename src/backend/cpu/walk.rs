@@ -1,7 +1,15 @@
 //! Walking strided operands together, in pieces short enough for buffers on the stack, on one thread or on all.
 
-use super::{num::Num, pool};
-use crate::layout::Layout;
+use super::{
+    num::{Load, Num, Wide, no_kernel},
+    pool,
+};
+use crate::{
+    backend::View,
+    dtype::DType,
+    error::{Error, Result},
+    layout::Layout,
+};
 use std::{marker::PhantomData, ops::Range};
 
 /// Longest piece: its buffers stay in the first-level cache.
@@ -61,6 +69,10 @@ impl<const N: usize> Walk<N> {
     }
     /// Visits a range of the elements in pieces of at most [`PIECE`].
     pub fn run(&self, range: Range<usize>, mut f: impl FnMut(Piece<N>)) {
+        self.run_dyn(range, &mut f);
+    }
+    /// Compiled once for all kernels.
+    fn run_dyn(&self, range: Range<usize>, f: &mut dyn FnMut(Piece<N>)) {
         let (inner, strides) = self.inner;
         let mut at = range.start;
         while at < range.end {
@@ -105,34 +117,58 @@ pub(super) fn load<T: Num>(data: &[T], from: usize, stride: usize, out: &mut [T:
     }
 }
 
-/// The operand's elements as wide ones: themselves if they are wide and adjoin, else loaded into `space`.
-#[inline]
-pub(super) fn wide<'a, T: Num>(
-    data: &'a [T],
-    from: usize,
-    stride: usize,
-    len: usize,
-    space: &'a mut [T::Wide],
-) -> &'a [T::Wide] {
-    if stride == 1
-        && let Some(slice) = T::as_wide(&data[from..from + len])
-    {
-        return slice;
-    }
-    load(data, from, stride, &mut space[..len]);
-    &space[..len]
+/// An operand's memory, read as wide elements.
+pub(super) struct Source<'a, W> {
+    bytes: &'a [u8],
+    load: Load<W>,
+    /// The bytes, where the elements are wide themselves.
+    wide: Option<&'a [W]>,
 }
 
-/// Lets `f` fill `out` with wide elements, converting afterwards if need be.
-#[inline]
-pub(super) fn fill<T: Num>(out: &mut [T], f: impl FnOnce(&mut [T::Wide])) {
-    if let Some(wide) = T::as_wide_mut(out) {
-        return f(wide);
+impl<'a, W: Wide> Source<'a, W> {
+    /// Of a dtype that is computed in `W`.
+    pub fn new(view: &View<'a>) -> Result<Self> {
+        let bytes = super::buffer_of(view)?.bytes();
+        let (load, _) = W::access(view.dtype).ok_or_else(|| no_kernel("load", view.dtype))?;
+        if !bytes.as_ptr().addr().is_multiple_of(super::alignment(view.dtype)) {
+            return Err(Error::dtype("load", format!("unaligned elements of {}", view.dtype)));
+        }
+        let wide = (view.dtype == W::DTYPE).then(|| bytemuck::cast_slice(bytes));
+        Ok(Self { bytes, load, wide })
     }
-    let mut space = [T::Wide::default(); PIECE];
-    let space = &mut space[..out.len()];
+    /// Copies elements at `from, from + stride, …` to `out`.
+    pub fn load(&self, from: usize, stride: usize, out: &mut [W]) {
+        (self.load)(self.bytes, from, stride, out);
+    }
+    /// Those elements: the memory itself if they are wide and adjoin, else loaded into `space`.
+    pub fn read<'s>(&'s self, from: usize, stride: usize, len: usize, space: &'s mut [W]) -> &'s [W] {
+        match self.wide {
+            Some(wide) if stride == 1 => &wide[from..from + len],
+            _ => {
+                self.load(from, stride, &mut space[..len]);
+                &space[..len]
+            }
+        }
+    }
+}
+
+/// Lets `f` fill `out`, elements of a dtype that is computed in `W`, converting afterwards if need be.
+pub(super) fn fill<W: Wide>(out: &mut [u8], dtype: DType, f: impl FnOnce(&mut [W])) {
+    if dtype == W::DTYPE {
+        return f(bytemuck::cast_slice_mut(out));
+    }
+    // `Source::new` has refused other dtypes.
+    let Some((_, store)) = W::access(dtype) else { return };
+    let len = out.len() / dtype.block_bytes();
+    let (mut few, mut many) = ([W::default(); PIECE], Vec::new());
+    let space = if len <= PIECE {
+        &mut few[..len]
+    } else {
+        many.resize(len, W::default());
+        &mut many
+    };
     f(space);
-    out.iter_mut().zip(space).for_each(|(o, v)| *o = T::shorten(*v));
+    store(space, out);
 }
 
 /// A slice that tasks write disjoint parts of.
