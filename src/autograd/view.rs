@@ -1,6 +1,6 @@
 //! Views in the graph: which view was taken, and the gradient to what was viewed.
 
-use crate::{error::Result, shape::Shape, tensor::Tensor};
+use crate::{error::Result, op::pad::fold, shape::Shape, tensor::Tensor};
 
 /// How one tensor is a view of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub(crate) enum ViewOp {
     Narrow { dim: usize, start: usize },
     /// Repeated along dimensions.
     Broadcast,
+    /// Windows along dimension `dim` that begin every `step`; their elements are the last dimension.
+    Unfold { dim: usize, step: usize },
 }
 
 impl ViewOp {
@@ -23,6 +25,7 @@ impl ViewOp {
             Self::Permute(_) => "permute",
             Self::Narrow { .. } => "narrow",
             Self::Broadcast => "broadcast_to",
+            Self::Unfold { .. } => "unfold",
         }
     }
     /// The gradient to the viewed tensor `x`, given the one to the view.
@@ -40,6 +43,13 @@ impl ViewOp {
                 Tensor::zeros(x.shape(), x.dtype(), x.device())?.write_slice(*dim as isize, *start, grad)
             }
             Self::Broadcast => sum_to(grad, x.shape()),
+            Self::Unfold { dim, step } => {
+                // The elements of the windows beside their windows.
+                let last = grad.rank() - 1;
+                let mut order: Vec<_> = (0..last).collect();
+                order.insert(dim + 1, last);
+                fold(&grad.permute(order)?, *dim, x.dims()[*dim], *step, 1)
+            }
         }
     }
 }

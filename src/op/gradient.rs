@@ -1,6 +1,6 @@
 //! Gradient rules: the entry, and what a rule sees. Each group's rules stand in its file.
 
-use super::{Op, elementwise, fused, index, matmul, reduce};
+use super::{Op, conv, elementwise, fft, fused, index, matmul, reduce};
 use crate::{error::Result, tensor::Tensor};
 
 /// What a gradient rule is given.
@@ -56,6 +56,9 @@ impl Op {
                 Some(fused::attention::gradient((*scale, *causal, *window, *softcap), at))
             }
             Op::Gated(gate) => Some(fused::gated::gradient(*gate, at)),
+            Op::Conv(conv) => Some(conv::gradient(conv, false, at)),
+            Op::ConvTranspose(conv) => Some(conv::gradient(conv, true, at)),
+            Op::Rfft | Op::Irfft { .. } => Some(fft::gradient(self, at)),
             Op::Custom(op) => op.0.backward(at),
             _ => None,
         }

@@ -4,14 +4,21 @@
 //! fused one, a decomposition into primitives ([`Op::decompose`]); gradient rules stand beside them. Operations have one
 //! result. Views (permute, narrow, broadcast, most reshapes) are layouts, not operations.
 
+mod conv;
 mod custom;
 mod elementwise;
+mod fft;
 mod fused;
 mod gradient;
 mod index;
 mod matmul;
+pub(crate) mod pad;
+mod pool;
 mod reduce;
 
+pub use conv::Convolution;
+pub(crate) use conv::{check as check_conv, check_bias as check_conv_bias};
+pub use pool::Windows;
 pub use custom::{Custom, CustomOp};
 pub(crate) use fused::attention::visible;
 pub use gradient::Backward;
@@ -270,6 +277,14 @@ pub enum Op {
     },
     /// `[a, b]`: `[.., m, k] x [.., k, n]`, batch dimensions equal (already broadcast).
     Matmul,
+    /// `[x [n, c, h, w]]` → u32 index (in `h * w`) of the largest element of each window; the first of equals, a NaN before
+    /// all.
+    MaxIndices {
+        /// Windows along the height.
+        rows: Windows,
+        /// Windows along the width.
+        columns: Windows,
+    },
 
     // ---- fused; each has a decomposition
     /// `[x [.., k], w [n, k]]` or with `bias [n]` → `x · wᵀ + bias`; `w` of any dtype, the result has x's.
@@ -318,6 +333,18 @@ pub enum Op {
     },
     /// `[a, b]` → `gate(a) * b`.
     Gated(Gate),
+    /// `[x [n, c, h, w], weight [o, c / groups, kh, kw]]` or with `bias [o]` → `[n, o, ..size]`: cross-correlation.
+    Conv(Convolution),
+    /// `[x [n, o, h, w], weight [o, c / groups, kh, kw]]` or with `bias [c]` → `[n, c, ..size]`: the transpose of the
+    /// convolution of that geometry.
+    ConvTranspose(Convolution),
+    /// `[x [.., n]]` → `[.., n/2 + 1, 2]`: the discrete Fourier transform, real and imaginary parts.
+    Rfft,
+    /// `[x [.., n/2 + 1, 2]]` → `[.., n]`: the inverse of [`Op::Rfft`].
+    Irfft {
+        /// How many real numbers.
+        n: usize,
+    },
 
     /// Any inputs: an operation from outside the crate.
     Custom(Custom),
@@ -355,6 +382,11 @@ impl Op {
             Op::Rope { .. } => "rope",
             Op::Attention { .. } => "attention",
             Op::Gated(_) => "gated",
+            Op::MaxIndices { .. } => "max_pool2d",
+            Op::Conv(_) => "conv2d",
+            Op::ConvTranspose(_) => "conv_transpose2d",
+            Op::Rfft => "rfft",
+            Op::Irfft { .. } => "irfft",
             Op::Custom(op) => op.0.name(),
         }
     }
@@ -364,7 +396,7 @@ impl Op {
         match self {
             Op::Binary(_) | Op::Compare(_) | Op::Gather { .. } | Op::IndexSelect { .. } => (2, 2),
             Op::Matmul | Op::Embedding { .. } | Op::RmsNorm { .. } | Op::Gated(_) => (2, 2),
-            Op::Linear | Op::LayerNorm { .. } => (2, 3),
+            Op::Linear | Op::LayerNorm { .. } | Op::Conv(_) | Op::ConvTranspose(_) => (2, 3),
             Op::Where | Op::ScatterAdd { .. } | Op::Rope { .. } => (3, 3),
             Op::Attention { .. } => (3, 4),
             Op::Cat { .. } | Op::Custom(_) => (1, usize::MAX),
@@ -420,6 +452,11 @@ impl Op {
             Op::Rope { .. } => fused::rope::infer(inputs),
             Op::Attention { .. } => fused::attention::infer(inputs),
             Op::Gated(_) => fused::gated::infer(inputs),
+            Op::MaxIndices { rows, columns } => pool::infer(rows, columns, inputs),
+            Op::Conv(conv) => conv::infer(conv, false, inputs),
+            Op::ConvTranspose(conv) => conv::infer(conv, true, inputs),
+            Op::Rfft => fft::infer_rfft(inputs),
+            Op::Irfft { n } => fft::infer_irfft(*n, inputs),
             Op::Custom(op) => op.0.infer(inputs),
         }
     }
@@ -440,6 +477,10 @@ impl Op {
                 fused::attention::decompose((*scale, *causal, *window, *softcap), a, b?, c?, input(3))
             }
             Op::Gated(gate) => fused::gated::decompose(*gate, a, b?),
+            Op::Conv(conv) => conv::decompose(conv, a, b?, c),
+            Op::ConvTranspose(conv) => conv::decompose_transpose(conv, a, b?, c),
+            Op::Rfft => fft::decompose_rfft(a),
+            Op::Irfft { n } => fft::decompose_irfft(*n, a),
             Op::Custom(op) => return op.0.decompose(inputs),
             _ => return None,
         })

@@ -1,24 +1,35 @@
 //! The tensor a user writes with: immutable, cheap to clone, strided over shared storage.
 
 mod cast;
+mod conv;
 mod create;
 mod display;
 mod elementwise;
 mod fused;
 mod index;
 mod matmul;
+mod norm;
 mod operators;
+mod pad;
+mod pool;
 mod read;
 mod reduce;
 mod reshape;
+mod resize;
 mod sort;
+mod spectral;
 #[cfg(test)]
 mod tests;
 
+pub use conv::{ConvOptions, ConvTransposeOptions, Padding};
 pub use create::Nested;
 pub use fused::AttentionOptions;
 pub use operators::Operand;
+pub use pad::{PadMode, WindowOptions};
+pub use pool::{AvgPoolOptions, MaxPoolOptions};
 pub use reduce::Dims;
+pub use resize::{InterpolateSize, Interpolation};
+pub use spectral::StftOptions;
 
 use crate::{
     autograd::{self, MadeBy, Node, ViewOp},

@@ -4,6 +4,8 @@ mod attention;
 mod buffer;
 mod copy;
 mod elementwise;
+#[cfg(feature = "fft")]
+mod fft;
 mod index;
 mod math;
 pub mod matmul;
@@ -15,6 +17,7 @@ mod reduce;
 mod rope;
 pub mod simd;
 mod walk;
+mod windows;
 
 pub use buffer::Buffer;
 
@@ -87,8 +90,14 @@ impl Backend for CpuBackend {
                 attention::attention(attention::Options { scale, causal, window, softcap }, inputs, out)?
             }
             Op::Gated(gate) => elementwise::gated(*gate, x, &inputs[1], out)?,
+            Op::MaxIndices { rows, columns } => windows::max_indices(rows, columns, x, out)?,
+            #[cfg(feature = "fft")]
+            Op::Rfft if x.dtype != DType::F64 => fft::rfft(x, out)?,
+            #[cfg(feature = "fft")]
+            Op::Irfft { n } if x.dtype != DType::F64 => fft::irfft(*n, x, out)?,
             Op::Custom(op) => return stored(op.cpu(inputs, out)?),
             Op::Linear | Op::Embedding { .. } | Op::Attention { .. } => return Ok(None),
+            Op::Conv(_) | Op::ConvTranspose(_) | Op::Rfft | Op::Irfft { .. } => return Ok(None),
         };
         Ok(Some(Arc::new(result)))
     }

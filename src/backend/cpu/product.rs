@@ -16,7 +16,7 @@ use crate::{
 use std::sync::Arc;
 
 /// f32 values in row-major order as a plain dtype.
-fn shorten(values: Buffer, out: &Meta) -> Result<Buffer> {
+pub(super) fn shorten(values: Buffer, out: &Meta) -> Result<Buffer> {
     if out.dtype == DType::F32 {
         return Ok(values);
     }

@@ -15,6 +15,6 @@ pub(super) fn compute_dtype(dtype: DType) -> DType {
 }
 
 /// Runs `f` on `x` in its compute dtype and casts the result back.
-fn computed(x: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+pub(in crate::op) fn computed(x: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     f(&x.to_dtype(compute_dtype(x.dtype()))?)?.to_dtype(x.dtype())
 }
