@@ -61,7 +61,8 @@ pub(super) fn decompose_rfft(x: &Tensor) -> Result<Tensor> {
     dims.pop();
     dims.extend([f, 2]);
     computed(x, |x| {
-        let part = |t: usize, j: usize| if j % 2 == 0 { angle(j / 2, t, n).cos() } else { -angle(j / 2, t, n).sin() };
+        let part =
+            |t: usize, j: usize| if j.is_multiple_of(2) { angle(j / 2, t, n).cos() } else { -angle(j / 2, t, n).sin() };
         x.matmul(&table(x, n, 2 * f, part)?)?.reshape(dims)
     })
 }
@@ -72,7 +73,7 @@ pub(super) fn decompose_irfft(n: usize, x: &Tensor) -> Result<Tensor> {
         let part = |j: usize, t: usize| {
             let (k, scale) = (j / 2, weight(j / 2, n) / n as f64);
             // the imaginary parts at 0 and n/2 stand for nothing
-            if j % 2 == 0 {
+            if j.is_multiple_of(2) {
                 scale * angle(k, t, n).cos()
             } else if weight(k, n) == 1.0 {
                 0.0

@@ -96,7 +96,7 @@ impl Tensor {
     /// # Ok::<(), votive::Error>(())
     /// ```
     pub fn pad(&self, pads: &[isize], mode: PadMode) -> Result<Tensor> {
-        if pads.len() % 2 != 0 || pads.len() > 2 * self.rank() {
+        if !pads.len().is_multiple_of(2) || pads.len() > 2 * self.rank() {
             let message = format!("{pads:?} is not a pair for each of some last dimensions of {}", self.shape());
             return Err(Error::argument("pad", message));
         }

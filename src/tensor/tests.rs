@@ -128,3 +128,50 @@ fn shapes_that_attention_refuses() -> Result<()> {
     assert_eq!(decomposed.to_vec_sync::<f32>()?, out.to_vec_sync::<f32>()?);
     Ok(())
 }
+
+/// The message of an expected error.
+fn message<T: std::fmt::Debug>(result: Result<T>) -> String {
+    result.unwrap_err().to_string()
+}
+
+#[test]
+fn convolution_and_pooling_say_what_does_not_fit() {
+    use super::{ConvOptions, ConvTransposeOptions, MaxPoolOptions, PadMode, Padding};
+    let of = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::cpu()).unwrap();
+    let (x, w) = (of(&[1, 3, 9, 9]), of(&[8, 4, 3, 3]));
+    let plain = ConvOptions::default();
+    assert_eq!(
+        message(x.conv2d(&w, None, &plain)),
+        "conv2d: weight [8, 4, 3, 3] takes 4 channels, the input [1, 3, 9, 9] has 3"
+    );
+    let w = of(&[8, 3, 11, 3]);
+    let found = message(x.conv2d(&w, None, &plain));
+    assert_eq!(found, "conv2d: [1, 3, 9, 9] x [8, 3, 11, 3]: the kernel [11, 3] is larger than the padded input");
+    let w = of(&[8, 3, 3, 3]);
+    assert_eq!(
+        message(x.conv2d(&w, Some(&of(&[3])), &plain)),
+        "conv2d: the bias [3] should be [8], one for each channel of the result"
+    );
+    let same = ConvOptions { stride: [2, 2], padding: Padding::Same, ..plain };
+    assert!(message(x.conv2d(&w, None, &same)).contains("strides of 1, not [2, 2]"));
+    let huge = ConvOptions { padding: Padding::Zeros([usize::MAX / 2, 0]), ..plain };
+    assert!(x.conv2d(&w, None, &huge).is_err());
+    let huge = ConvOptions { padding: Padding::Zeros([1 << 40, 1 << 40]), ..plain };
+    assert!(x.conv2d(&w, None, &huge).is_err());
+    let found = message(x.conv1d(&of(&[1, 3, 3]), None, &ConvOptions::default()));
+    assert_eq!(found, "conv1d: the input [1, 3, 9, 9] should be [batch, channels, length]");
+    let found = message(x.conv_transpose2d(&w, None, &ConvTransposeOptions::default()));
+    assert_eq!(found, "conv_transpose2d: weight [8, 3, 3, 3] takes 8 channels, the input [1, 3, 9, 9] has 3");
+    let cut = ConvTransposeOptions { padding: [9, 9], ..Default::default() };
+    assert!(message(x.conv_transpose2d(&of(&[3, 1, 3, 3]), None, &cut)).contains("leaves nothing"));
+    let pool = MaxPoolOptions { padding: [2, 2], ..Default::default() };
+    assert!(message(x.max_pool2d([3, 3], &pool)).contains("padding 2 at most half a window"));
+    assert!(message(x.pad(&[9, 0], PadMode::Reflect)).contains("larger than the mode allows"));
+    assert!(message(x.pad(&[-5, -5], PadMode::Replicate)).contains("nothing is left"));
+    assert!(message(x.unfold(2, 10, 1)).contains("no windows of 10 every 1 along dimension 2"));
+    assert!(message(x.group_norm(2, None, None, 1e-5)).contains("3 channels are not 2 equal groups"));
+    let signal = of(&[20]);
+    assert!(
+        message(signal.stft(Some(&of(&[3])), &super::StftOptions { n_fft: 8, ..Default::default() })).contains("[8]")
+    );
+}

@@ -73,7 +73,7 @@ pub(super) fn irfft(n: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
         let mut input: Vec<_> = x.chunks_exact(2).map(|pair| Complex::new(pair[0], pair[1])).collect();
         // These stand for their own mirror images, so they are real; whatever else they are given as counts for nothing.
         input[0].im = 0.0;
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             input[n / 2].im = 0.0;
         }
         if plan.process(&mut input, row).is_ok() {

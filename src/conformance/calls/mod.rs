@@ -1,6 +1,7 @@
 //! What a case's operation name and arguments mean: a call of the tensor API, or a fused operation. One file per room.
 
 mod base;
+mod conv;
 
 use crate::{
     error::{Error, Result},
@@ -23,7 +24,7 @@ macro_rules! room {
 }
 
 /// Every golden file, in the order in which names are looked up.
-pub(super) static ROOMS: &[Room] = &[room!(base)];
+pub(super) static ROOMS: &[Room] = &[room!(base), room!(conv)];
 
 /// What a case calls.
 pub(super) enum Call {
