@@ -49,8 +49,8 @@ pub(crate) fn check(
         let message = format!("stride {stride:?}, dilation {dilation:?} and groups {groups} must be positive");
         return Err(Error::argument(name, message));
     }
-    if w.dims()[2..].contains(&0) {
-        return fail(format!("the weight {w} has an empty kernel"));
+    if w.dims().contains(&0) || x.dims()[1..].contains(&0) {
+        return fail(format!("{x} by {w}: only the batch may be empty"));
     }
     if !w.dims()[0].is_multiple_of(groups) {
         return fail(format!("weight {w}: {} channels are not {groups} equal groups", w.dims()[0]));
@@ -82,6 +82,9 @@ pub(super) fn infer(conv: &Convolution, transposed: bool, inputs: &[Input<'_>]) 
     want_float(name, dtype)?;
     want_same(name, dtype, w_dtype)?;
     check(name, transposed, (x.shape(), w.shape()), (&conv.stride, &conv.dilation, conv.groups))?;
+    if conv.size.contains(&0) {
+        return Err(Error::argument(name, format!("a result of size {:?}", conv.size)));
+    }
     let outputs = if transposed { w.dims()[1].checked_mul(conv.groups) } else { Some(w.dims()[0]) };
     let shape = outputs.map(|outputs| Shape::from([x.dims()[0], outputs, conv.size[0], conv.size[1]]));
     let Some(shape) = shape.filter(|shape| shape.checked_elements().is_some()) else {
@@ -115,20 +118,16 @@ fn add_bias(x: Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
 
 /// Where each tap of each output reads in the padded image: how much padding to put before and after.
 fn padding(conv: &Convolution, axis: usize, outputs: usize, inputs: usize, taps: usize) -> [isize; 2] {
-    let reach = (outputs.max(1) - 1) * conv.stride[axis] + (taps - 1) * conv.dilation[axis] + 1;
+    let reach = (outputs - 1) * conv.stride[axis] + (taps - 1) * conv.dilation[axis] + 1;
     let low = conv.padding[axis] as isize;
     [low, reach as isize - low - inputs as isize]
 }
 
 /// By a view of all windows, and a matrix product.
 pub(super) fn decompose(conv: &Convolution, x: &Tensor, w: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let (n, c, h, width) = x.dims4()?;
+    let (n, _, h, width) = x.dims4()?;
     let (o, per_group, kh, kw) = w.dims4()?;
     let (g, [oh, ow]) = (conv.groups, conv.size);
-    if n * o * oh * ow == 0 || c == 0 {
-        let zeros = Tensor::zeros([n, o, oh, ow], x.dtype(), x.device())?;
-        return add_bias(zeros, bias);
-    }
     computed(x, |x| {
         let [top, bottom] = padding(conv, 0, oh, h, kh);
         let [left, right] = padding(conv, 1, ow, width, kw);
@@ -147,10 +146,6 @@ pub(super) fn decompose_transpose(conv: &Convolution, x: &Tensor, w: &Tensor, bi
     let (_, per_group, kh, kw) = w.dims4()?;
     let (g, [oh, ow]) = (conv.groups, conv.size);
     let c = per_group * g;
-    if n * c * oh * ow == 0 || x.elements() == 0 {
-        let zeros = Tensor::zeros([n, c, oh, ow], x.dtype(), x.device())?;
-        return add_bias(zeros, bias);
-    }
     computed(x, |x| {
         let w = w.to_dtype(x.dtype())?.reshape([g, o / g, per_group * kh * kw])?;
         let columns = w.transpose(1, 2)?.matmul(&x.reshape([n, g, o / g, h * width])?)?;

@@ -116,7 +116,13 @@ pub(super) fn compute_dtype(x: &Tensor) -> DType {
 
 /// `[n, c, h, w]` of an image batch.
 fn images(op: &'static str, x: &Tensor) -> Result<[usize; 4]> {
-    x.dims().try_into().map_err(|_| Error::shape(op, format!("{} should be [batch, channels, ..size]", x.shape())))
+    match x.dims().try_into() {
+        Ok(dims) if !x.dims()[1..].contains(&0) => Ok(dims),
+        _ => Err(Error::shape(
+            op,
+            format!("{} should be [batch, channels, ..size]; only the batch may be empty", x.shape()),
+        )),
+    }
 }
 
 /// Checks the rank of a signal or image, with or without the batch dimension.
@@ -177,9 +183,6 @@ fn avg_pool<const N: usize>(
         let axis = |i: usize, size| Axis::new(op, size, [kernel[i], stride[i], padding[i], 1], options.ceil_mode);
         let (rows, columns) = (axis(0, h)?, axis(1, w)?);
         let conv = Convolution { stride, padding, dilation: [1; 2], groups: c, size: [rows.outputs, columns.outputs] };
-        if c == 0 {
-            return Tensor::zeros([x.dims()[0], 0, rows.outputs, columns.outputs], x.dtype(), x.device());
-        }
         // A sum over windows is a depthwise convolution by ones; of half precision it might overflow.
         let (dtype, x) = (x.dtype(), x.to_dtype(compute_dtype(x))?);
         let weight = x.scalar_like(1.0)?.broadcast_to([c, 1, kernel[0], kernel[1]])?;
