@@ -18,10 +18,10 @@ mod reduce;
 
 pub use conv::Convolution;
 pub(crate) use conv::{check as check_conv, check_bias as check_conv_bias};
-pub use pool::Windows;
 pub use custom::{Custom, CustomOp};
 pub(crate) use fused::attention::visible;
 pub use gradient::Backward;
+pub use pool::Windows;
 
 use crate::{
     backend::Meta,
