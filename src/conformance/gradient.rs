@@ -2,6 +2,7 @@
 
 use super::{Case, Gradient, Input, calls, compare, input, stored, tolerance, wider};
 use crate::{
+    autograd::{GradOptions, grad},
     device::Device,
     dtype::DType,
     error::{Error, Result},
@@ -79,42 +80,107 @@ const STEP: f64 = 1e-5;
 /// A hundred times both errors.
 const TOLERANCE: f64 = 1e-6;
 
-/// Compares gradients in f64 with central differences at the first, middle and last element of each input.
-pub(super) async fn check_differences(case: &Case, inputs: &[&Tensor]) -> Result<()> {
-    // Broadcast inputs may hold equal elements, where a maximum has no derivative.
-    let expanded = case.inputs.iter().any(|spec| spec.expand.is_some());
-    let Some(gradient) = case.gradient.as_ref().filter(|_| !expanded && matches!(&*case.dtype, "f32" | "f64")) else {
+/// Compares gradients, and gradients of gradients, in f64 with central differences at the first, middle and last element
+/// of each input; gradients of gradients also with PyTorch's where they are stored.
+pub(super) async fn check_in_f64(case: &Case, golden: &Checkpoint, inputs: &[&Tensor]) -> Result<()> {
+    let Some(gradient) = case.gradient.as_ref().filter(|_| matches!(&*case.dtype, "f32" | "f64")) else {
         return Ok(());
     };
     let wide = |x: &&Tensor| if x.dtype().is_float() { x.to_dtype(DType::F64) } else { Ok((*x).clone()) };
     let inputs = inputs.iter().map(wide).collect::<Result<Vec<_>>>()?;
-    let found = gradients(case, gradient, &inputs.iter().collect::<Vec<_>>())?.remove(0);
-    let (_, result, gradients) = found;
+    let inputs: Vec<_> = inputs.iter().collect();
+    let (_, result, first) = gradients(case, gradient, &inputs)?.remove(0);
     // Some operations have a result of less precision whatever goes in.
     if result.dtype() != DType::F64 {
         return Ok(());
     }
+    let second = if gradient.once { vec![None; inputs.len()] } else { second(case, gradient, &inputs)? };
+    for &i in &gradient.second {
+        let want = stored(golden, &format!("{} second {i}", case.name)).await?;
+        // Where PyTorch gives zeros, the gradient may depend on nothing here.
+        let found = second[i].clone().map_or_else(|| want.zeros_like(), Ok)?;
+        close(&found, &want, 10.0 * tolerance(DType::F64)).await.map_err(|e| fail("second: ", i, e))?;
+    }
+    // Broadcast inputs may hold equal elements, where a maximum has no derivative.
+    if case.inputs.iter().any(|spec| spec.expand.is_some()) {
+        return Ok(());
+    }
     let w = weights(gradient, &result)?;
     for &i in &gradient.inputs {
-        let values = inputs[i].to_vec::<f64>().await?;
-        let Some(last) = values.len().checked_sub(1) else { continue };
-        let analytic = gradients[i].as_ref().ok_or_else(|| fail("f64: ", i, "none"))?.to_vec::<f64>().await?;
-        for at in [0, last / 2, last] {
-            let mut results = [0.0; 2];
-            for (result, step) in results.iter_mut().zip([STEP, -STEP]) {
-                let mut moved = values.clone();
-                moved[at] += step;
-                let moved = Tensor::from_slice(&moved, inputs[i].shape(), inputs[i].device())?;
-                let all: Vec<_> = inputs.iter().enumerate().map(|(j, x)| if j == i { &moved } else { x }).collect();
-                let out = calls::run(&case.op, &case.args, &all)?.direct;
-                *result = out.mul(&w)?.sum(..)?.to_scalar::<f64>().await?;
+        let value = async |moved: &[&Tensor]| {
+            calls::run(&case.op, &case.args, moved)?.direct.mul(&w)?.sum(..)?.to_scalar::<f64>().await
+        };
+        differences(&inputs, i, first[i].as_ref(), value).await.map_err(|e| fail("f64: ", i, e))?;
+        if gradient.once {
+            continue;
+        }
+        let value = async |moved: &[&Tensor]| {
+            let found = gradients(case, gradient, moved)?.remove(0).2;
+            let mut sum = 0.0;
+            for (j, g) in found.iter().enumerate() {
+                if let Some(g) = g {
+                    sum += g.mul(&second_weights(gradient, j, g)?)?.sum(..)?.to_scalar::<f64>().await?;
+                }
             }
-            let difference = (results[0] - results[1]) / (2.0 * STEP);
-            let error = (analytic[at] - difference).abs();
-            if error.is_nan() || error > TOLERANCE * difference.abs().max(1.0) {
-                let message = format!("element {at} is {} where differences give {difference}", analytic[at]);
-                return Err(fail("f64: ", i, message));
-            }
+            Ok(sum)
+        };
+        differences(&inputs, i, second[i].as_ref(), value).await.map_err(|e| fail("second: ", i, e))?;
+    }
+    Ok(())
+}
+
+fn second_weights(gradient: &Gradient, i: usize, like: &Tensor) -> Result<Tensor> {
+    let seed = gradient.seed + (1 << 20) + i as u32;
+    weights(&Gradient { seed, inputs: Vec::new(), second: Vec::new(), once: true }, like)
+}
+
+/// Gradients of the sum of a case's gradients, each times weights of its own.
+fn second(case: &Case, gradient: &Gradient, inputs: &[&Tensor]) -> Result<Vec<Option<Tensor>>> {
+    let leaves: Vec<_> = inputs.iter().map(|x| x.requires_grad()).collect();
+    let of: Vec<_> = leaves.iter().filter(|x| x.is_tracked()).collect();
+    let result = calls::run(&case.op, &case.args, &leaves.iter().collect::<Vec<_>>())?.direct;
+    let w = weights(gradient, &result)?;
+    let options = GradOptions { grad_outputs: Some(&[&w]), create_graph: true };
+    let mut first = grad(&[&result], &of, options)?.into_iter();
+    let mut sum: Option<Tensor> = None;
+    for (i, x) in leaves.iter().enumerate() {
+        let Some(g) = (if x.is_tracked() { first.next().flatten() } else { None }) else { continue };
+        let part = g.mul(&second_weights(gradient, i, &g)?)?.sum(..)?;
+        sum = Some(sum.map_or(Ok(part.clone()), |sum| sum.add(&part))?);
+    }
+    // The gradient of what is linear depends on nothing.
+    let Some(sum) = sum.filter(Tensor::is_tracked) else { return Ok(vec![None; inputs.len()]) };
+    let mut all = sum.backward()?;
+    Ok(leaves.iter().map(|x| all.remove(x)).collect())
+}
+
+/// Compares a gradient to input `i` (`None`: zero) with differences of `value`.
+async fn differences(
+    inputs: &[&Tensor],
+    i: usize,
+    gradient: Option<&Tensor>,
+    value: impl AsyncFn(&[&Tensor]) -> Result<f64>,
+) -> Result<()> {
+    let values = inputs[i].to_vec::<f64>().await?;
+    let Some(last) = values.len().checked_sub(1) else { return Ok(()) };
+    let gradient = match gradient {
+        Some(gradient) => gradient.to_vec::<f64>().await?,
+        None => vec![0.0; values.len()],
+    };
+    for at in [0, last / 2, last] {
+        let mut results = [0.0; 2];
+        for (result, step) in results.iter_mut().zip([STEP, -STEP]) {
+            let mut moved = values.clone();
+            moved[at] += step;
+            let moved = Tensor::from_slice(&moved, inputs[i].shape(), inputs[i].device())?;
+            let all: Vec<_> = inputs.iter().enumerate().map(|(j, &x)| if j == i { &moved } else { x }).collect();
+            *result = value(&all).await?;
+        }
+        let difference = (results[0] - results[1]) / (2.0 * STEP);
+        let error = (gradient[at] - difference).abs();
+        if error.is_nan() || error > TOLERANCE * difference.abs().max(1.0) {
+            let message = format!("element {at} is {} where differences give {difference}", gradient[at]);
+            return Err(Error::argument("conformance", message));
         }
     }
     Ok(())

@@ -49,7 +49,14 @@ struct Gradient {
     /// Of the weights `w` in `sum(result * w)`, whose gradients they are.
     seed: u32,
     /// To which inputs.
+    #[serde(default)]
     inputs: Vec<usize>,
+    /// To which inputs gradients of gradients are stored.
+    #[serde(default)]
+    second: Vec<usize>,
+    /// Are there no gradients of gradients?
+    #[serde(default)]
+    once: bool,
 }
 
 /// An input, described.
@@ -194,7 +201,7 @@ async fn run_case(
     }
     gradient::check(case, golden, &inputs).await?;
     if matches!(arrangement, Arrangement::Contiguous) {
-        gradient::check_differences(case, &inputs).await?;
+        gradient::check_in_f64(case, golden, &inputs).await?;
     }
     Ok(Some(format!("{} {}", case.name, arrangement.name())))
 }

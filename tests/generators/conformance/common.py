@@ -18,7 +18,10 @@ TORCH = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16, "f6
 # Gradients are stored of cases whose floating inputs have at most so many elements, to keep the files small.
 GRADIENT_LIMIT = {"f32": 1024, "f64": 128, "f16": 128, "bf16": 128}
 
-cases, golden, expanded, counts = [], {}, set(), [0, 0]
+# Gradients of gradients are stored of the first f64 case of each operation with at most so many elements.
+SECOND_LIMIT = 64
+
+cases, golden, expanded, seconds, counts = [], {}, set(), set(), [0, 0]
 
 
 def values(seed, shape, low, high, dtype):
@@ -43,11 +46,12 @@ def x(shape, low=-2.0, high=2.0, dtype=None, expand=None):
     return {"shape": shape, "low": low, "high": high, "dtype": dtype, "expand": expand}
 
 
-def case(op, f, inputs, dtypes=("f32",), args=None, name=None, tolerance=None, gradient=True, expand=True, twin=False):
+def case(op, f, inputs, dtypes=("f32",), args=None, name=None, tolerance=None, gradient=True, second=True, expand=True, twin=False):
     """Adds one case for each dtype, named `name/dtype`. `f` gets the inputs as tensors (half precision as f32).
 
     Where PyTorch differentiates `f`, the gradient of `sum(f(..) * w)` to each floating input is stored as well;
-    `gradient=False` for operations that have none by intent, or for inputs at points where there is none.
+    `gradient=False` for operations that have none by intent, or for inputs at points where there is none. `second=False`
+    where the gradient's own gradient is not to be compared (it has none, or jumps).
     The first f32 case of each `op` has a twin whose inputs are broadcast (`name_expanded/f32`); `expand=False` for
     operations whose result is not determined on inputs with equal slices.
     """
@@ -74,7 +78,7 @@ def case(op, f, inputs, dtypes=("f32",), args=None, name=None, tolerance=None, g
         if tolerance:
             made["tolerance"] = tolerance
         if gradient:
-            made.update(gradients(f, key, dtype, seed, tensors))
+            made.update(gradients(op, f, key, dtype, seed, tensors, second))
         golden[key] = (out.to(torch.uint8) if out.dtype == torch.bool else out.detach()).contiguous().numpy()
         cases.append(made)
     if expand and op not in expanded and "f32" in dtypes:
@@ -95,7 +99,7 @@ def add_expanded(op, f, inputs, args, name, tolerance, gradient):
         case(op, f, twins, ["f32"], args, f"{name or op}_expanded", tolerance, gradient, expand=False, twin=True)
 
 
-def gradients(f, key, dtype, seed, tensors):
+def gradients(op, f, key, dtype, seed, tensors, second):
     """Stores the gradients of a case, if it has them: computed in f64, where PyTorch's own rounding plays no part."""
     leaves = [t.detach().double().requires_grad_() if t.is_floating_point() else t for t in tensors]
     floating = [i for i, t in enumerate(leaves) if t.is_floating_point()]
@@ -104,15 +108,33 @@ def gradients(f, key, dtype, seed, tensors):
     out = f(*leaves)
     if not (out.is_floating_point() and out.requires_grad):
         return {}
+    wanted = [leaves[i] for i in floating]
     w = values(seed + (1 << 20), list(out.shape), -1, 1, "f64")
-    found = torch.autograd.grad((out * w).sum(), [leaves[i] for i in floating], allow_unused=True)
-    stored = []
+    found = torch.autograd.grad((out * w).sum(), wanted, create_graph=True, allow_unused=True)
+    made = {"seed": seed + (1 << 20), "inputs": [], "second": []}
     for i, g in zip(floating, found):
         if g is not None:
             if dtype in ("f32", "f64"):  # half precision is compared with what the engine computes in f32
-                golden[f"{key} gradient {i}"] = g.to(TORCH[dtype]).contiguous().numpy()
-            stored.append(i)
-    return {"gradient": {"seed": seed + (1 << 20), "inputs": stored}}
+                golden[f"{key} gradient {i}"] = stored(g, dtype)
+            made["inputs"].append(i)
+    if not second:
+        made["once"] = True
+    elif dtype == "f64" and op not in seconds and sum(t.numel() for t in wanted) <= SECOND_LIMIT:
+        seconds.add(op)
+        # Of the sum of all gradients, each times weights of its own.
+        weighed = [(g * values(seed + (2 << 20) + i, list(g.shape), -1, 1, "f64")).sum()
+                   for i, g in zip(floating, found) if g is not None and g.requires_grad]
+        if weighed:
+            for i, g in zip(floating, torch.autograd.grad(sum(weighed), wanted, allow_unused=True)):
+                if g is not None:
+                    golden[f"{key} second {i}"] = stored(g, dtype)
+                    made["second"].append(i)
+    return {"gradient": {k: v for k, v in made.items() if v != []}}
+
+
+def stored(g, dtype):
+    # Added to zeros: some gradients are zero tensors without memory, whose numpy() reads what happens to be there.
+    return (torch.zeros(g.shape, dtype=g.dtype) + g.detach()).to(TORCH[dtype]).contiguous().numpy()
 
 
 def save(room):
