@@ -1,5 +1,6 @@
-use super::{GradOptions, checkpoint, grad, no_grad};
-use crate::{Device, Result, Tensor};
+use super::{GradOptions, checkpoint, clip_grad_norm, clip_grad_value, grad, no_grad};
+use crate::{DType, Device, Result, Tensor, backend::DeviceBuffer};
+use std::sync::{Arc, Mutex, Weak};
 
 fn leaf(values: &[f32]) -> Result<Tensor> {
     Ok(Tensor::from_slice(values, values.len(), &Device::cpu())?.requires_grad())
@@ -79,5 +80,96 @@ fn long_chains_neither_recurse_nor_overflow() -> Result<()> {
         y = y.add(&x)?;
     }
     assert_eq!(values(y.backward()?.get(&x))?, [100_001.0]);
+    Ok(())
+}
+
+#[test]
+fn gradients_stop_where_they_are_told_to() -> Result<()> {
+    let x = leaf(&[2.0, 3.0])?;
+    let y = x.detach().mul(&x)?;
+    assert_eq!(values(y.backward_with(&y.ones_like()?)?.get(&x))?, [2.0, 3.0]);
+    let y = no_grad(|| x.sqr())?.mul(&x)?;
+    assert_eq!(values(y.backward_with(&y.ones_like()?)?.get(&x))?, [4.0, 9.0]);
+    // Integers have no gradient: what is computed from them is not tracked.
+    let chosen = x.argmax(0)?;
+    assert!(!chosen.is_tracked() && !x.gt_scalar(1.0)?.is_tracked() && !x.to_dtype(DType::I64)?.is_tracked());
+    Ok(())
+}
+
+#[test]
+fn checkpoints_hold_less_and_give_the_same() -> Result<()> {
+    type Held = Arc<Mutex<Vec<Weak<dyn DeviceBuffer>>>>;
+    let (x, w) = (leaf(&[0.1, 0.2, 0.3])?, leaf(&[1.5, -0.5, 0.7])?);
+    let layer = |held: &Held, captured: &Tensor| {
+        let (held, w) = (held.clone(), captured.clone());
+        move |inputs: &[Tensor]| {
+            let mut h = inputs[0].clone();
+            for _ in 0..5 {
+                h = h.mul(&w)?.tanh()?;
+                held.lock().unwrap().push(Arc::downgrade(h.view().storage));
+            }
+            h.sin()
+        }
+    };
+    let alive = |held: &Held| held.lock().unwrap().iter().filter(|weak| weak.strong_count() > 0).count();
+    let (plain, checkpointed) = (Held::default(), Held::default());
+    let all = layer(&plain, &w)(&[x.clone()])?.sum(..)?;
+    let few = checkpoint(&[&x], layer(&checkpointed, &w))?.sum(..)?;
+    assert_eq!((alive(&plain), alive(&checkpointed)), (5, 0));
+    let (all, few) = (all.backward()?, few.backward()?);
+    assert_eq!(checkpointed.lock().unwrap().len(), 10, "ran twice");
+    for leaf in [&x, &w] {
+        assert_eq!(values(all.get(leaf))?, values(few.get(leaf))?);
+    }
+    Ok(())
+}
+
+/// Norms and clipped gradients as `torch.nn.utils.clip_grad_norm_` gives them.
+#[test]
+fn clipping_is_over_all_gradients() -> Result<()> {
+    for (norm_type, norm, scale) in [(2.0, 7.0, 0.5), (1.0, 11.0, 3.5 / 11.0), (f64::INFINITY, 6.0, 3.5 / 6.0)] {
+        let (a, b) = (leaf(&[1.0, -1.0])?, leaf(&[1.0])?);
+        let loss = a.mul(&Tensor::new([2.0f32, 3.0], a.device())?)?.sum(..)?.add(&b.mul_scalar(-6.0)?.sum(..)?)?;
+        let mut grads = loss.backward()?;
+        assert_eq!(clip_grad_norm(&mut grads, 100.0, norm_type)?.to_vec_sync::<f32>()?, [norm as f32]);
+        assert_eq!(values(grads.get(&a))?, [2.0, 3.0], "not above the limit");
+        clip_grad_norm(&mut grads, 3.5, norm_type)?;
+        let found = [values(grads.get(&a))?, values(grads.get(&b))?].concat();
+        for (found, before) in found.iter().zip([2.0, 3.0, -6.0]) {
+            // The guard of 1e-6 on the norm, and rounding.
+            assert!((f64::from(*found) - before * scale).abs() < 2e-6, "{norm_type}: {found}");
+        }
+    }
+    let x = leaf(&[1.0])?;
+    let mut grads = x.mul_scalar(-3.0)?.backward()?;
+    clip_grad_value(&mut grads, 0.5)?;
+    assert_eq!(values(grads.get(&x))?, [-0.5]);
+    assert!(clip_grad_value(&mut grads, -1.0).is_err() && clip_grad_norm(&mut grads, -1.0, 2.0).is_err());
+    Ok(())
+}
+
+#[test]
+fn deep_graphs_of_many_kinds_of_steps() -> Result<()> {
+    let x = leaf(&[0.5, 0.25])?;
+    let mut y = x.clone();
+    for _ in 0..12_500 {
+        // Eight steps: views, broadcasts, written slices, operations.
+        let pair = y.unsqueeze(0)?.broadcast_to([2, 2])?.t()?.mean(-1)?.reshape([2])?;
+        y = pair.clone().write_slice(0, 0, &pair.narrow(0, 0, 1)?)?.add(&x)?.sub(&x)?;
+    }
+    assert_eq!(values(y.backward_with(&y.ones_like()?)?.get(&x))?, [1.0, 1.0]);
+    Ok(())
+}
+
+#[test]
+fn derivatives_of_any_order() -> Result<()> {
+    let x = leaf(&[0.7])?;
+    let mut y = x.sin()?;
+    // cos, -sin, -cos, sin
+    for want in [0.7f32.cos(), -(0.7f32.sin()), -(0.7f32.cos()), 0.7f32.sin()] {
+        let options = GradOptions { create_graph: true, ..GradOptions::default() };
+        y = grad(&[&y], &[&x], options)?.remove(0).expect("a gradient");
+        assert!((y.to_vec_sync::<f32>()?[0] - want).abs() < 1e-6);
+    }
     Ok(())
 }

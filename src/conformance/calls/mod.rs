@@ -1,5 +1,6 @@
 //! What a case's operation name and arguments mean: a call of the tensor API, or a fused operation. One file per room.
 
+mod autograd;
 mod base;
 mod conv;
 
@@ -24,7 +25,7 @@ macro_rules! room {
 }
 
 /// Every golden file, in the order in which names are looked up.
-pub(super) static ROOMS: &[Room] = &[room!(base), room!(conv)];
+pub(super) static ROOMS: &[Room] = &[room!(autograd), room!(base), room!(conv)];
 
 /// What a case calls.
 pub(super) enum Call {

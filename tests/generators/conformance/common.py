@@ -82,10 +82,10 @@ def case(op, f, inputs, dtypes=("f32",), args=None, name=None, tolerance=None, g
         golden[key] = (out.to(torch.uint8) if out.dtype == torch.bool else out.detach()).contiguous().numpy()
         cases.append(made)
     if expand and op not in expanded and "f32" in dtypes:
-        add_expanded(op, f, inputs, args, name, tolerance, gradient)
+        add_expanded(op, f, inputs, args, name, tolerance, gradient, second)
 
 
-def add_expanded(op, f, inputs, args, name, tolerance, gradient):
+def add_expanded(op, f, inputs, args, name, tolerance, gradient, second):
     """The broadcast twin: the first dimension of each input that is larger than 1 is read again and again."""
     twins = []
     for spec in inputs:
@@ -96,7 +96,7 @@ def add_expanded(op, f, inputs, args, name, tolerance, gradient):
         twins.append(spec)
     if twins != inputs and all(np.prod(spec["shape"], dtype=np.int64) <= 4096 for spec in inputs):
         expanded.add(op)
-        case(op, f, twins, ["f32"], args, f"{name or op}_expanded", tolerance, gradient, expand=False, twin=True)
+        case(op, f, twins, ["f32"], args, f"{name or op}_expanded", tolerance, gradient, second, expand=False, twin=True)
 
 
 def gradients(op, f, key, dtype, seed, tensors, second):
