@@ -2,7 +2,8 @@
 
 use super::{
     activations::{Activations, Quantize},
-    float::{self, DotProducts, Matrix, RowSums},
+    blocked,
+    float::{DotProducts, Matrix, RowSums},
     formats::{self, Format},
     matrix,
     vector::VectorProduct,
@@ -23,12 +24,21 @@ const TASK: usize = 1 << 16;
 
 /// A result that tasks write disjoint parts of.
 #[derive(Clone, Copy)]
-pub(super) struct Target(*mut f32);
+pub(in crate::backend::cpu) struct Target(*mut f32);
 // SAFETY: the kernels' promise: no two tasks write the same element, and nobody reads before all are done.
 unsafe impl Send for Target {}
 // SAFETY: as above.
 unsafe impl Sync for Target {}
 impl Target {
+    /// The part of a result from `index` on.
+    ///
+    /// # Safety
+    /// `index` is inside the result.
+    #[inline(always)]
+    pub(super) unsafe fn offset(self, index: usize) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { self.0.add(index) })
+    }
     /// # Safety
     /// `index` is inside the result, and this task's own.
     #[inline(always)]
@@ -39,7 +49,7 @@ impl Target {
     /// # Safety
     /// `index` is inside the result, and this task's own.
     #[inline(always)]
-    pub(super) unsafe fn at(self, index: usize) -> *mut f32 {
+    pub(in crate::backend::cpu) unsafe fn at(self, index: usize) -> *mut f32 {
         // SAFETY: the caller's promise.
         unsafe { self.0.add(index) }
     }
@@ -215,9 +225,7 @@ unsafe fn float_product(
         } else if m < MANY_ROWS && b.strides.1 == 1 && b.dtype == DType::F32 {
             split(n, m * k, |columns| isa.run(RowSums { a, a_strides, b, columns, out, m, k, n }));
         } else {
-            let packed = float::pack_rows(a, a_strides, m, k);
-            let a = &packed[..];
-            split(n, m * k, |columns| isa.run(float::MatrixProduct { a, b, columns, out, m, k, n }));
+            blocked::product(isa, a, a_strides, b, out, m, k, n);
         }
     }
 }

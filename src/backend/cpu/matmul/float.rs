@@ -1,4 +1,4 @@
-//! Float products: few rows by dot products along memory, many by packed panels and register tiles.
+//! Float products of few rows: by dot products along memory, or sums of rows.
 
 use super::Target;
 use crate::{
@@ -7,10 +7,6 @@ use crate::{
 };
 use std::ops::Range;
 
-/// Rows of `a` in a register tile.
-pub(super) const TILE: usize = 4;
-/// Inner length of a packed panel: it stays in the first-level cache (8 KB of 8 columns).
-const DEPTH: usize = 256;
 /// Weight rows that share the loaded activations of a dot product.
 const ROWS: usize = 4;
 
@@ -25,7 +21,7 @@ pub(super) struct Matrix<'a> {
 impl Matrix<'_> {
     /// One element.
     #[inline(always)]
-    unsafe fn at(&self, row: usize, column: usize) -> f32 {
+    pub(super) unsafe fn at(&self, row: usize, column: usize) -> f32 {
         let index = row * self.strides.0 + column * self.strides.1;
         // SAFETY: the kernels stay inside the matrix, which was checked to be inside the bytes; read unaligned.
         unsafe {
@@ -41,7 +37,7 @@ impl Matrix<'_> {
     }
     /// Elements from (`row`, `column`) on in memory order, as many as lanes.
     #[inline(always)]
-    unsafe fn load<S: Simd>(&self, row: usize, column: usize) -> S::F32 {
+    pub(super) unsafe fn load<S: Simd>(&self, row: usize, column: usize) -> S::F32 {
         let index = row * self.strides.0 + column * self.strides.1;
         // SAFETY: as above.
         unsafe {
@@ -165,130 +161,6 @@ impl Kernel for RowSums<'_> {
                     out.write(t * n + column, sum);
                 }
             }
-        }
-    }
-}
-
-/// Rows of `a` reordered for register tiles: `[tiles][k][TILE]`, the last tile filled up with zeros.
-pub(super) fn pack_rows(a: &[f32], strides: (usize, usize), m: usize, k: usize) -> Vec<f32> {
-    let mut packed = vec![0.0; m.next_multiple_of(TILE) * k];
-    for (tile, packed) in packed.chunks_exact_mut(TILE * k).enumerate() {
-        for t in 0..TILE.min(m - tile * TILE) {
-            let from = (tile * TILE + t) * strides.0;
-            for l in 0..k {
-                packed[l * TILE + t] = a[from + l * strides.1];
-            }
-        }
-    }
-    packed
-}
-
-/// `out[t, column]` for some columns and all rows, from packed rows of `a`; the promise is that of [`DotProducts`].
-pub(super) struct MatrixProduct<'a> {
-    /// By [`pack_rows`].
-    pub a: &'a [f32],
-    pub b: Matrix<'a>,
-    pub columns: Range<usize>,
-    pub out: Target,
-    pub m: usize,
-    pub k: usize,
-    pub n: usize,
-}
-
-impl Kernel for MatrixProduct<'_> {
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        let Self { a, b, columns, out, m, k, n } = self;
-        let width = 2 * S::LANES;
-        let mut panel = vec![0.0f32; DEPTH * width];
-        let mut acc = vec![0.0f32; m.next_multiple_of(TILE) * width];
-        // SAFETY: the kernel's promise; panel and accumulators are as long as laid out.
-        unsafe {
-            for first in columns.clone().step_by(width) {
-                acc.fill(0.0);
-                let used = width.min(columns.end - first);
-                for start in (0..k).step_by(DEPTH) {
-                    let depth = DEPTH.min(k - start);
-                    pack_columns::<S>(b, start..start + depth, first..first + used, &mut panel);
-                    for (tile, acc) in acc.chunks_exact_mut(TILE * width).enumerate() {
-                        let rows = a[(tile * k + start) * TILE..][..depth * TILE].as_ptr();
-                        tile_product::<S>(rows, panel.as_ptr(), depth, acc.as_mut_ptr());
-                    }
-                }
-                for t in 0..m {
-                    for (j, value) in acc[t * width..][..used].iter().enumerate() {
-                        out.write(t * n + first + j, *value);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Packs a part of `b` as `[rows][2 registers]` of f32.
-///
-/// # Safety
-/// `b` has those rows and columns.
-#[inline(always)]
-unsafe fn pack_columns<S: Simd>(b: Matrix<'_>, rows: Range<usize>, columns: Range<usize>, panel: &mut [f32]) {
-    let width = 2 * S::LANES;
-    // SAFETY: the caller's promise.
-    unsafe {
-        if b.strides.1 == 1 && columns.len() == width {
-            for (row, panel) in rows.zip(panel.chunks_exact_mut(width)) {
-                S::store(panel.as_mut_ptr(), b.load::<S>(row, columns.start));
-                S::store(panel[S::LANES..].as_mut_ptr(), b.load::<S>(row, columns.start + S::LANES));
-            }
-        } else if b.strides.0 == 1 {
-            let mut lanes = [0.0f32; 16];
-            for (j, column) in columns.enumerate() {
-                let mut row = rows.start;
-                while row + S::LANES <= rows.end {
-                    S::store(lanes.as_mut_ptr(), b.load::<S>(row, column));
-                    for (i, value) in lanes[..S::LANES].iter().enumerate() {
-                        panel[(row - rows.start + i) * width + j] = *value;
-                    }
-                    row += S::LANES;
-                }
-                for row in row..rows.end {
-                    panel[(row - rows.start) * width + j] = b.at(row, column);
-                }
-            }
-        } else {
-            for (row, panel) in rows.zip(panel.chunks_exact_mut(width)) {
-                for (column, value) in columns.clone().zip(panel) {
-                    *value = b.at(row, column);
-                }
-            }
-        }
-    }
-}
-
-/// Adds the product of `[depth][TILE]` and `[depth][2 registers]` to `acc`, `[TILE][2 registers]`.
-///
-/// # Safety
-/// Pointers are to that much memory.
-#[inline(always)]
-unsafe fn tile_product<S: Simd>(mut a: *const f32, mut b: *const f32, depth: usize, acc: *mut f32) {
-    let width = 2 * S::LANES;
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut sum = [[S::splat(0.0); 2]; TILE];
-        for (t, sum) in sum.iter_mut().enumerate() {
-            *sum = [S::load(acc.add(t * width)), S::load(acc.add(t * width + S::LANES))];
-        }
-        for _ in 0..depth {
-            let columns = [S::load(b), S::load(b.add(S::LANES))];
-            for (t, sum) in sum.iter_mut().enumerate() {
-                let x = S::splat(*a.add(t));
-                *sum = [S::mul_add(x, columns[0], sum[0]), S::mul_add(x, columns[1], sum[1])];
-            }
-            a = a.add(TILE);
-            b = b.add(width);
-        }
-        for (t, sum) in sum.into_iter().enumerate() {
-            S::store(acc.add(t * width), sum[0]);
-            S::store(acc.add(t * width + S::LANES), sum[1]);
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod activations;
 mod base;
+pub(super) mod blocked;
 mod float;
 mod formats;
 mod matrix;

@@ -172,7 +172,7 @@ fn float_weights() {
 
 #[test]
 fn strided_gemm() {
-    for (m, k, n) in [(1, 5, 9), (2, 64, 70), (3, 33, 40), (5, 300, 33), (64, 40, 64), (70, 257, 19)] {
+    for (m, k, n) in [(1, 5, 9), (2, 64, 70), (3, 33, 40), (5, 300, 33), (64, 40, 64), (70, 257, 19), (210, 300, 290)] {
         for transpose_a in [false, true] {
             for transpose_b in [false, true] {
                 let (x, y) = (random(m * k, 1), random(n * k, 2));

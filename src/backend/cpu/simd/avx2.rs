@@ -2,7 +2,7 @@
 //!
 //! Weights and activations are 32 8-bit lanes in memory order. Lanes 0..4 of a dot product hold the first 16.
 
-use super::{IN_ORDER, Kernel, Simd};
+use super::{IN_ORDER, Kernel, Simd, avx512::Avx512};
 use std::arch::x86_64::*;
 
 /// AVX2, FMA, F16C.
@@ -22,7 +22,7 @@ pub(super) unsafe fn run_avx2<K: Kernel>(kernel: K) {
 
 /// # Safety
 /// The processor has AVX2, FMA, F16C, AVX-512 VNNI and VL, and the kernel's arguments are right.
-#[target_feature(enable = "avx2,fma,f16c,avx512vnni,avx512vl")]
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512vnni,avx512vl")]
 pub(super) unsafe fn run_vnni<K: Kernel>(kernel: K) {
     // SAFETY: the features are those of this function.
     unsafe { kernel.run::<Vnni>() }
@@ -36,11 +36,13 @@ unsafe fn widened(w: __m256i) -> [__m256i; 2] {
 }
 
 macro_rules! simd_256 {
-    ($name:ty, |$acc:ident, $a:ident, $b:ident| $dot_pairs:expr) => {
+    ($name:ty, $tile:ty, |$acc:ident, $a:ident, $b:ident| $dot_pairs:expr) => {
         // SAFETY of every block: callers have the instruction set and give valid memory; all accesses are unaligned.
         #[allow(clippy::undocumented_unsafe_blocks)]
         impl Simd for $name {
             const LANES: usize = 8;
+            const TILE_ROWS: usize = 6;
+            type Tile = $tile;
             type F32 = __m256;
             type I32 = __m256i;
             type Bytes = __m256i;
@@ -77,6 +79,25 @@ macro_rules! simd_256 {
                     let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
                     let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
                     _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+                }
+            }
+            #[inline(always)]
+            unsafe fn transpose(row: impl Fn(usize) -> __m256, out: *mut f32, stride: usize) {
+                unsafe {
+                    let r: [__m256; 8] = [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)];
+                    // pairs of rows, then of pairs, then of halves
+                    let p: [__m256; 8] = std::array::from_fn(|i| {
+                        let (a, b) = (r[i / 2 * 2], r[i / 2 * 2 + 1]);
+                        if i % 2 == 0 { _mm256_unpacklo_ps(a, b) } else { _mm256_unpackhi_ps(a, b) }
+                    });
+                    let q: [__m256; 8] = std::array::from_fn(|i| {
+                        let (a, b) = (p[i / 4 * 4 + i % 4 / 2], p[i / 4 * 4 + i % 4 / 2 + 2]);
+                        if i % 2 == 0 { _mm256_shuffle_ps::<0x44>(a, b) } else { _mm256_shuffle_ps::<0xee>(a, b) }
+                    });
+                    for i in 0..4 {
+                        _mm256_storeu_ps(out.add(i * stride), _mm256_permute2f128_ps::<0x20>(q[i], q[i + 4]));
+                        _mm256_storeu_ps(out.add((i + 4) * stride), _mm256_permute2f128_ps::<0x31>(q[i], q[i + 4]));
+                    }
                 }
             }
             #[inline(always)]
@@ -207,5 +228,5 @@ macro_rules! simd_256 {
     };
 }
 
-simd_256!(Avx2, |acc, a, b| _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)));
-simd_256!(Vnni, |acc, a, b| _mm256_dpwssd_epi32(acc, a, b));
+simd_256!(Avx2, Avx2, |acc, a, b| _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)));
+simd_256!(Vnni, Avx512, |acc, a, b| _mm256_dpwssd_epi32(acc, a, b));

@@ -11,6 +11,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
@@ -29,6 +31,11 @@ use std::{fmt, sync::OnceLock};
 pub(crate) trait Simd: Copy + 'static {
     /// f32 or i32 numbers in a register.
     const LANES: usize;
+    /// Rows of a register tile of a matrix product, if it is computed in these registers: with two registers of columns each
+    /// they fill what the instruction set has.
+    const TILE_ROWS: usize;
+    /// The registers in which matrix products of f32 are computed.
+    type Tile: Lanes;
     /// A register of f32.
     type F32: Copy;
     /// A register of i32, or of pairs of i16.
@@ -54,6 +61,20 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn mul_add(a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     /// Sum of the lanes.
     unsafe fn sum(v: Self::F32) -> f32;
+    /// Writes the transpose of as many registers as there are lanes: lane `j` of `row(i)` to `out[j * stride + i]`.
+    #[inline(always)]
+    unsafe fn transpose(row: impl Fn(usize) -> Self::F32, out: *mut f32, stride: usize) {
+        let mut lanes = [0.0f32; 8];
+        for i in 0..Self::LANES {
+            // SAFETY: there are at most 8 lanes, and the result is the caller's promise.
+            unsafe {
+                Self::store(lanes.as_mut_ptr(), row(i));
+                for (j, value) in lanes[..Self::LANES].iter().enumerate() {
+                    out.add(j * stride + i).write(*value);
+                }
+            }
+        }
+    }
     /// Reads and converts as many finite f16 as there are lanes (infinity and NaN may come out as numbers of 65536 and up).
     unsafe fn load_f16(p: *const u8) -> Self::F32;
     /// Reads and converts as many bf16 as there are lanes.
@@ -99,6 +120,58 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn dot_halves(w: Self::Weights, a: Self::Acts, scales: *const f32, acc: Self::F32) -> Self::F32;
     /// Stores `(w - offset) * factors.0` for the first 16 weights, `* factors.1` for the others, as 32 i16.
     unsafe fn store_i16(w: Self::Weights, signed: bool, offset: i16, factors: (i16, i16), p: *mut i16);
+}
+
+/// The registers of f32 that the tiles of matrix products are computed in: those of [`Simd`], or wider ones.
+///
+/// # Safety
+/// As for [`Simd`].
+#[allow(clippy::missing_safety_doc, reason = "said for Simd")]
+pub(crate) trait Lanes: Copy + 'static {
+    /// Numbers in a register.
+    const LANES: usize;
+    /// Rows of a register tile.
+    const ROWS: usize;
+    /// A register.
+    type F32: Copy;
+    /// Every lane `x`.
+    unsafe fn splat(x: f32) -> Self::F32;
+    /// Reads a register.
+    unsafe fn load(p: *const f32) -> Self::F32;
+    /// Writes a register.
+    unsafe fn store(p: *mut f32, v: Self::F32);
+    /// `a + b`.
+    unsafe fn add(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a * b + c`, in one rounding or two.
+    unsafe fn mul_add(a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+}
+
+// SAFETY of every block: the callers' promise is the same.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl<S: Simd> Lanes for S {
+    const LANES: usize = S::LANES;
+    const ROWS: usize = S::TILE_ROWS;
+    type F32 = S::F32;
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> S::F32 {
+        unsafe { S::splat(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> S::F32 {
+        unsafe { S::load(p) }
+    }
+    #[inline(always)]
+    unsafe fn store(p: *mut f32, v: S::F32) {
+        unsafe { S::store(p, v) }
+    }
+    #[inline(always)]
+    unsafe fn add(a: S::F32, b: S::F32) -> S::F32 {
+        unsafe { S::add(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(a: S::F32, b: S::F32, c: S::F32) -> S::F32 {
+        unsafe { S::mul_add(a, b, c) }
+    }
 }
 
 /// Largest activation: with weights of up to 128 * 32 (the scales of groups of 16 multiplied in), 32 products stay below 2^31.

@@ -25,6 +25,8 @@ unsafe fn dot16(acc: int32x4_t, w: int8x16_t, a: [int16x8_t; 2]) -> int32x4_t {
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Simd for Neon {
     const LANES: usize = 4;
+    const TILE_ROWS: usize = 8;
+    type Tile = Self;
     type F32 = float32x4_t;
     type I32 = int32x4_t;
     type Bytes = [uint8x16_t; 2];

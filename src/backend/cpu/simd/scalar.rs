@@ -19,6 +19,8 @@ fn dot(w: &[i8], a: &[i16]) -> i32 {
 // SAFETY of all pointer reads and writes: the trait asks callers for valid memory; none assumes alignment.
 impl Simd for Scalar {
     const LANES: usize = 4;
+    const TILE_ROWS: usize = 4;
+    type Tile = Self;
     type F32 = [f32; 4];
     type I32 = [i32; 4];
     type Bytes = [u8; 32];

@@ -63,6 +63,8 @@ fn dot16_signed(w: v128, low: v128, high: v128) -> v128 {
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Simd for Wasm {
     const LANES: usize = 4;
+    const TILE_ROWS: usize = 4;
+    type Tile = Self;
     type F32 = v128;
     type I32 = v128;
     type Bytes = [v128; 2];
