@@ -1,9 +1,12 @@
 //! Fourier transforms of real numbers in f32, by the crate realfft.
 
-use super::{Buffer, floats, output, product::shorten, walk::for_chunks};
+use super::{
+    Buffer, floats, output,
+    product::{as_f32, shorten},
+    walk::for_chunks,
+};
 use crate::{
     backend::{Meta, View},
-    dtype::DType,
     error::{Error, Result},
 };
 use realfft::{ComplexToReal, RealFftPlanner, RealToComplex, num_complex::Complex};
@@ -18,10 +21,6 @@ fn planned<P: ?Sized>(plan: impl FnOnce(&mut RealFftPlanner<f32>) -> Arc<P>) -> 
     plan(&mut PLANNER.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-fn in_f32(out: &Meta) -> Meta {
-    Meta { shape: out.shape.clone(), dtype: DType::F32 }
-}
-
 /// Runs `f(row of x, row of the result)` for every row.
 fn each_row(
     x: &View<'_>,
@@ -31,7 +30,7 @@ fn each_row(
 ) -> Result<Buffer> {
     let values = floats(x)?;
     let values = values.as_slice();
-    let mut result = output(&in_f32(out))?;
+    let mut result = output(&as_f32(out))?;
     let elements = out.shape.elements();
     // Some rows at a time, to share the space that one transform needs.
     let together = (PARALLEL / 4).div_ceil(to);

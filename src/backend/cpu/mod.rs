@@ -2,6 +2,8 @@
 
 mod attention;
 mod buffer;
+#[cfg(feature = "conv")]
+mod conv;
 mod copy;
 mod elementwise;
 #[cfg(feature = "fft")]
@@ -91,13 +93,19 @@ impl Backend for CpuBackend {
             }
             Op::Gated(gate) => elementwise::gated(*gate, x, &inputs[1], out)?,
             Op::MaxIndices { rows, columns } => windows::max_indices(rows, columns, x, out)?,
+            #[cfg(feature = "conv")]
+            Op::Conv(geometry) => return stored(conv::conv(geometry, false, inputs, out)?),
+            #[cfg(feature = "conv")]
+            Op::ConvTranspose(geometry) => return stored(conv::conv(geometry, true, inputs, out)?),
             #[cfg(feature = "fft")]
             Op::Rfft if x.dtype != DType::F64 => fft::rfft(x, out)?,
             #[cfg(feature = "fft")]
             Op::Irfft { n } if x.dtype != DType::F64 => fft::irfft(*n, x, out)?,
             Op::Custom(op) => return stored(op.cpu(inputs, out)?),
             Op::Linear | Op::Embedding { .. } | Op::Attention { .. } => return Ok(None),
-            Op::Conv(_) | Op::ConvTranspose(_) | Op::Rfft | Op::Irfft { .. } => return Ok(None),
+            #[cfg(not(feature = "conv"))]
+            Op::Conv(_) | Op::ConvTranspose(_) => return Ok(None),
+            Op::Rfft | Op::Irfft { .. } => return Ok(None),
         };
         Ok(Some(Arc::new(result)))
     }

@@ -25,7 +25,7 @@ pub(super) fn shorten(values: Buffer, out: &Meta) -> Result<Buffer> {
     copy::cast(&View { storage: &storage, layout: &layout, dtype: DType::F32 }, out)
 }
 
-fn as_f32(meta: &Meta) -> Meta {
+pub(super) fn as_f32(meta: &Meta) -> Meta {
     Meta { shape: meta.shape.clone(), dtype: DType::F32 }
 }
 

@@ -30,6 +30,10 @@ unsafe impl Send for Target {}
 // SAFETY: as above.
 unsafe impl Sync for Target {}
 impl Target {
+    /// A result that is written through this while nothing else reads or writes it.
+    pub(in crate::backend::cpu) fn new(result: &mut [f32]) -> Self {
+        Self(result.as_mut_ptr())
+    }
     /// The part of a result from `index` on.
     ///
     /// # Safety
@@ -42,7 +46,7 @@ impl Target {
     /// # Safety
     /// `index` is inside the result, and this task's own.
     #[inline(always)]
-    pub(super) unsafe fn write(self, index: usize, value: f32) {
+    pub(in crate::backend::cpu) unsafe fn write(self, index: usize, value: f32) {
         // SAFETY: the caller's promise.
         unsafe { self.0.add(index).write(value) }
     }
@@ -139,7 +143,7 @@ fn quantized_product<F: Format>(isa: Isa, x: &[f32], k: usize, w: &[u8], n: usiz
     let mut acts = Activations::default();
     // SAFETY: `k` is a multiple of 32 since it fills whole blocks.
     unsafe { isa.run(Quantize::<F> { x, k, tiled, out: &mut acts, format: PhantomData }) };
-    let (acts, out) = (&acts, Target(out.as_mut_ptr()));
+    let (acts, out) = (&acts, Target::new(out));
     split(n, m * k, |rows| {
         // SAFETY: `w` is n rows and the result m * n long, and tasks have different rows.
         unsafe {
@@ -216,7 +220,7 @@ unsafe fn float_product(
     k: usize,
     n: usize,
 ) {
-    let out = Target(c.as_mut_ptr());
+    let out = Target::new(c);
     // SAFETY: the caller's promise, and tasks have different columns.
     unsafe {
         if m < MANY_ROWS && b.strides.0 == 1 && a_strides.1 == 1 && (m == 1 || a_strides.0 == k) {

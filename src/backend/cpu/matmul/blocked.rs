@@ -214,7 +214,8 @@ impl<B: Columns> Kernel for BlockProduct<'_, B> {
                 let part = &a[start * whole..][..depth * whole];
                 for block in rows.clone().step_by(BLOCK / tile * tile) {
                     let block = block..(block + BLOCK / tile * tile).min(rows.end);
-                    for (j, panel) in panels.chunks_exact(depth * width).take(columns.len().div_ceil(width)).enumerate() {
+                    for (j, panel) in panels.chunks_exact(depth * width).take(columns.len().div_ceil(width)).enumerate()
+                    {
                         let used = width.min(columns.len() - j * width);
                         for row in block.clone().step_by(tile) {
                             let a = part[row * depth..][..tile * depth].as_ptr();

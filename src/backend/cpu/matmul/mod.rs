@@ -14,5 +14,5 @@ mod matrix;
 mod tests;
 mod vector;
 
-use base::Target;
+pub(super) use base::Target;
 pub use base::{gemm_f32, gemm_f32_on, linear_f32, linear_f32_on};
