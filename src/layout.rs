@@ -84,6 +84,14 @@ impl Layout {
         let start = self.start + start * self.strides[dim];
         Ok(Self { shape: dims.into(), strides: self.strides.clone(), start })
     }
+    /// Every `step`th index of dimension `dim`; `step` is not 0.
+    pub fn step(&self, dim: usize, step: usize) -> Self {
+        let (mut dims, mut strides) = (self.dims().to_vec(), self.strides.clone());
+        dims[dim] = dims[dim].div_ceil(step);
+        // Where one index is left nothing goes by the stride, which might overflow.
+        strides[dim] = if dims[dim] > 1 { strides[dim] * step } else { strides[dim] };
+        Self { shape: dims.into(), strides, start: self.start }
+    }
     /// Repeated along dimensions of size 1 and new leading ones.
     pub fn broadcast_to(&self, shape: &Shape) -> Result<Self> {
         let fail = || Error::shape("broadcast_to", format!("{} does not broadcast to {shape}", self.shape));

@@ -27,4 +27,4 @@ pub use dtype::{DType, Element};
 pub use error::{Error, Result};
 pub use layout::Layout;
 pub use shape::{HOLE, Shape};
-pub use tensor::Tensor;
+pub use tensor::{Ellipsis, Generator, NewAxis, Tensor, manual_seed, step};

@@ -11,6 +11,8 @@ pub(crate) enum ViewOp {
     Permute(Vec<usize>),
     /// A range of dimension `dim`.
     Narrow { dim: usize, start: usize },
+    /// Every `step`th index of dimension `dim`.
+    Step { dim: usize, step: usize },
     /// Repeated along dimensions.
     Broadcast,
     /// Windows along dimension `dim` that begin every `step`; their elements are the last dimension.
@@ -24,6 +26,7 @@ impl ViewOp {
             Self::Reshape => "reshape",
             Self::Permute(_) => "permute",
             Self::Narrow { .. } => "narrow",
+            Self::Step { .. } => "step",
             Self::Broadcast => "broadcast_to",
             Self::Unfold { .. } => "unfold",
         }
@@ -41,6 +44,14 @@ impl ViewOp {
             }
             Self::Narrow { dim, start } => {
                 Tensor::zeros(x.shape(), x.dtype(), x.device())?.write_slice(*dim as isize, *start, grad)
+            }
+            Self::Step { dim, step } => {
+                // Zeros after each element, as many as were stepped over, and no more than there were.
+                let (at, next) = (*dim as isize, *dim as isize + 1);
+                let mut gaps = grad.dims().to_vec();
+                gaps.insert(*dim + 1, step - 1);
+                let gaps = Tensor::zeros(gaps, grad.dtype(), grad.device())?;
+                Tensor::cat(&[&grad.unsqueeze(next)?, &gaps], next)?.flatten(at, next)?.narrow(at, 0, x.dims()[*dim])
             }
             Self::Broadcast => sum_to(grad, x.shape()),
             Self::Unfold { dim, step } => {

@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     tensor::Tensor,
 };
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LN_10};
 
 /// Shape and dtype of the result of an elementwise operation.
 pub(super) fn infer(op: &Op, inputs: &[Input<'_>]) -> Result<Meta> {
@@ -37,13 +37,24 @@ pub(super) fn infer(op: &Op, inputs: &[Input<'_>]) -> Result<Meta> {
             match unary {
                 Unary::Neg if unsigned => return Err(wrong_dtype(name, "signed numbers", dtype)),
                 Unary::Neg | Unary::Abs | Unary::Sign | Unary::Sqr | Unary::Relu => {}
-                Unary::Floor | Unary::Ceil | Unary::Round => {}
+                Unary::Floor | Unary::Ceil | Unary::Round | Unary::Trunc => {}
                 _ => want_float(name, dtype)?,
             }
             dtype
         }
-        Op::Binary(_) => {
+        Op::Binary(binary) => {
             want_same(name, dtype, inputs[1].1)?;
+            if let Binary::Atan2 | Binary::Hypot | Binary::Copysign = binary {
+                want_float(name, dtype)?;
+            }
+            dtype
+        }
+        Op::Affine { mul, add } => {
+            // Rounding 2.5 to 2 in silence would be no help.
+            if let Some(part) = [mul, add].into_iter().find(|v| dtype.is_int() && v.fract() != 0.0) {
+                let message = format!("{part} is no whole number, for a tensor of {dtype}; cast it with to_dtype");
+                return Err(Error::dtype(name, message));
+            }
             dtype
         }
         Op::Compare(_) => {
@@ -103,7 +114,7 @@ pub(super) fn unary_gradient(unary: Unary, x: &Tensor, y: Option<&Tensor>, grad:
     match unary {
         Unary::Neg => return grad.neg(),
         // Flat wherever they are continuous.
-        Unary::Sign | Unary::Floor | Unary::Ceil | Unary::Round => return x.detach().zeros_like(),
+        Unary::Sign | Unary::Floor | Unary::Ceil | Unary::Round | Unary::Trunc => return x.detach().zeros_like(),
         Unary::Abs => return grad.mul(&x.sign()?),
         Unary::Relu => return masked(&x.gt_scalar(0.0)?, grad),
         _ => {}
@@ -158,10 +169,24 @@ fn derivative(unary: Unary, x: &Tensor, y: impl FnOnce() -> Result<Tensor>, g: &
             let slope = t.sqr()?.affine(-1.0, 1.0)?.mul(&inner)?;
             g.mul(&slope.add(&t)?.affine(0.5, 0.5)?)
         }
+        Unary::Tan => g.mul(&y()?.sqr()?.add_scalar(1.0)?),
+        Unary::Asin => g.div(&x.sqr()?.affine(-1.0, 1.0)?.sqrt()?),
+        Unary::Acos => g.div(&x.sqr()?.affine(-1.0, 1.0)?.sqrt()?)?.neg(),
+        Unary::Atan => g.div(&x.sqr()?.add_scalar(1.0)?),
+        Unary::Sinh => g.mul(&x.cosh()?),
+        Unary::Cosh => g.mul(&x.sinh()?),
+        Unary::Asinh => g.div(&x.hypot(&x.scalar_like(1.0)?)?),
+        Unary::Acosh => g.div(&x.sqr()?.sub_scalar(1.0)?.sqrt()?),
+        Unary::Atanh => g.div(&x.sqr()?.affine(-1.0, 1.0)?),
+        Unary::Exp2 => g.mul(&y()?)?.mul_scalar(LN_2),
+        Unary::Expm1 => g.mul(&y()?.add_scalar(1.0)?),
+        Unary::Log2 => g.div(&x.mul_scalar(LN_2)?),
+        Unary::Log10 => g.div(&x.mul_scalar(LN_10)?),
+        Unary::Log1p => g.div(&x.add_scalar(1.0)?),
+        Unary::Erfinv => g.mul(&y()?.sqr()?.exp()?)?.mul_scalar(1.0 / FRAC_2_SQRT_PI),
         // By comparisons, above.
-        Unary::Neg | Unary::Abs | Unary::Sign | Unary::Relu | Unary::Floor | Unary::Ceil | Unary::Round => {
-            unary_gradient(unary, x, None, g)
-        }
+        Unary::Neg | Unary::Abs | Unary::Sign | Unary::Relu => unary_gradient(unary, x, None, g),
+        Unary::Floor | Unary::Ceil | Unary::Round | Unary::Trunc => unary_gradient(unary, x, None, g),
     }
 }
 
@@ -189,6 +214,21 @@ fn binary_gradient(binary: Binary, at: &Backward<'_>) -> InputGradients {
             })?,
         ],
         Binary::Min | Binary::Max => [at.needed(0, || chosen(a, b))?, at.needed(1, || chosen(b, a))?],
+        Binary::Atan2 => {
+            let angle = grad.div(&a.sqr()?.add(&b.sqr()?)?)?;
+            [at.needed(0, || angle.mul(b))?, at.needed(1, || angle.mul(a)?.neg())?]
+        }
+        // The whole multiples of the divisor that were taken off stay as many nearby.
+        Binary::Remainder => [Some(grad.clone()), at.needed(1, || grad.mul(&a.div(b)?.floor()?)?.neg())?],
+        Binary::Fmod => [Some(grad.clone()), at.needed(1, || grad.mul(&a.div(b)?.trunc()?)?.neg())?],
+        Binary::Hypot => {
+            let scaled = grad.div(at.output)?;
+            [at.needed(0, || scaled.mul(a))?, at.needed(1, || scaled.mul(b))?]
+        }
+        Binary::Copysign => {
+            let kept = || masked(&a.ne_scalar(0.0)?, &grad.mul(&at.output.div(a)?)?);
+            [at.needed(0, kept)?, at.needed(1, || b.detach().zeros_like())?]
+        }
     };
     Ok(gradients.into())
 }

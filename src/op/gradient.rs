@@ -40,10 +40,12 @@ impl Op {
             | Op::Affine { .. }
             | Op::Clamp { .. }
             | Op::Where => Some(elementwise::gradient(self, at)),
-            Op::Reduce { .. } | Op::CumSum { .. } => Some(reduce::gradient(self, at)),
-            Op::Cat { .. } | Op::Gather { .. } | Op::IndexSelect { .. } | Op::ScatterAdd { .. } => {
-                Some(index::gradient(self, at))
-            }
+            Op::Reduce { .. } | Op::CumSum { .. } | Op::CumProd { .. } => Some(reduce::gradient(self, at)),
+            Op::Cat { .. }
+            | Op::Gather { .. }
+            | Op::IndexSelect { .. }
+            | Op::ScatterAdd { .. }
+            | Op::Scatter { .. } => Some(index::gradient(self, at)),
             Op::Matmul => Some(matmul::gradient(at)),
             Op::Linear => Some(fused::linear::linear_gradient(at)),
             Op::Embedding { .. } => Some(fused::linear::embedding_gradient(at)),

@@ -15,7 +15,9 @@ pub(super) fn infer(op: &Op, inputs: &[Input<'_>]) -> Result<Meta> {
     let name = op.name();
     let (layout, dtype) = inputs[0];
     let shape = layout.shape();
-    let (Op::Cat { dim } | Op::Gather { dim } | Op::IndexSelect { dim } | Op::ScatterAdd { dim }) = *op else {
+    let (Op::Cat { dim } | Op::Gather { dim } | Op::IndexSelect { dim } | Op::ScatterAdd { dim } | Op::Scatter { dim }) =
+        *op
+    else {
         return Err(Error::argument(name, "is no indexing operation"));
     };
     if dim >= shape.rank() {
@@ -41,7 +43,7 @@ pub(super) fn infer(op: &Op, inputs: &[Input<'_>]) -> Result<Meta> {
         let why = format!("indices must have as many dimensions, none larger apart from dimension {dim}");
         return Err(Error::shapes(name, shape, indices, why));
     }
-    if let Op::ScatterAdd { .. } = op {
+    if let Op::ScatterAdd { .. } | Op::Scatter { .. } = op {
         let (source, source_dtype) = inputs[2];
         want_same(name, dtype, source_dtype)?;
         if source.shape() != indices {
@@ -99,6 +101,12 @@ pub(super) fn gradient(op: &Op, at: &Backward<'_>) -> InputGradients {
         Op::ScatterAdd { dim } => {
             let source = || grad.gather(*dim as isize, &inputs[1]);
             Ok(vec![at.needed(0, || Ok((*grad).clone()))?, None, at.needed(2, source)?])
+        }
+        // As PyTorch's, for indices that do not repeat: of those that do, each gets the gradient of the one place.
+        Op::Scatter { dim } => {
+            let (dim, indices) = (*dim as isize, &inputs[1]);
+            let source = || grad.gather(dim, indices);
+            Ok(vec![at.needed(0, || grad.scatter(dim, indices, 0.0))?, None, at.needed(2, source)?])
         }
         _ => Err(Error::argument(op.name(), "has no gradient")),
     }

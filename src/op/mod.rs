@@ -46,11 +46,32 @@ pub enum Unary {
     Sqr,
     Sin,
     Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Sinh,
+    Cosh,
     Tanh,
+    Asinh,
+    Acosh,
+    Atanh,
+    /// `2^x`
+    Exp2,
+    /// `e^x - 1`
+    Expm1,
+    Log2,
+    Log10,
+    /// `log(1 + x)`
+    Log1p,
     Erf,
+    /// The inverse of `Erf`.
+    Erfinv,
     Floor,
     Ceil,
     Round,
+    /// Towards zero.
+    Trunc,
     Sigmoid,
     Relu,
     Silu,
@@ -71,6 +92,16 @@ pub enum Binary {
     Pow,
     Min,
     Max,
+    /// The angle of the point `(b, a)`.
+    Atan2,
+    /// What division leaves, with the divisor's sign.
+    Remainder,
+    /// What division leaves, with the dividend's sign.
+    Fmod,
+    /// `sqrt(a² + b²)` without overflow on the way.
+    Hypot,
+    /// `a` with the sign of `b`.
+    Copysign,
 }
 
 /// Comparisons; the result is u8, 1 for true.
@@ -130,11 +161,27 @@ impl Unary {
             Self::Sqr => "sqr",
             Self::Sin => "sin",
             Self::Cos => "cos",
+            Self::Tan => "tan",
+            Self::Asin => "asin",
+            Self::Acos => "acos",
+            Self::Atan => "atan",
+            Self::Sinh => "sinh",
+            Self::Cosh => "cosh",
             Self::Tanh => "tanh",
+            Self::Asinh => "asinh",
+            Self::Acosh => "acosh",
+            Self::Atanh => "atanh",
+            Self::Exp2 => "exp2",
+            Self::Expm1 => "expm1",
+            Self::Log2 => "log2",
+            Self::Log10 => "log10",
+            Self::Log1p => "log1p",
             Self::Erf => "erf",
+            Self::Erfinv => "erfinv",
             Self::Floor => "floor",
             Self::Ceil => "ceil",
             Self::Round => "round",
+            Self::Trunc => "trunc",
             Self::Sigmoid => "sigmoid",
             Self::Relu => "relu",
             Self::Silu => "silu",
@@ -155,6 +202,11 @@ impl Binary {
             Self::Pow => "pow",
             Self::Min => "minimum",
             Self::Max => "maximum",
+            Self::Atan2 => "atan2",
+            Self::Remainder => "remainder",
+            Self::Fmod => "fmod",
+            Self::Hypot => "hypot",
+            Self::Copysign => "copysign",
         }
     }
 }
@@ -243,6 +295,11 @@ pub enum Op {
         /// Dimension.
         dim: usize,
     },
+    /// `[x]` → running product along `dim`; of integers in i64, as in PyTorch.
+    CumProd {
+        /// Dimension.
+        dim: usize,
+    },
     /// `[x]` → u32 indices that sort `dim`; stable.
     ArgSort {
         /// Dimension.
@@ -250,10 +307,12 @@ pub enum Op {
         /// Largest first.
         descending: bool,
     },
-    /// `[x]` → u32 indices of the `k` largest along the last dimension, largest first.
+    /// `[x]` → u32 indices of the `k` largest (or smallest) along the last dimension, the most extreme first.
     TopK {
         /// How many.
         k: usize,
+        /// Largest rather than smallest.
+        largest: bool,
     },
     /// `[x0, x1, …]` joined along `dim`.
     Cat {
@@ -272,6 +331,12 @@ pub enum Op {
     },
     /// `[x, indices, source]` → x with `source` added at `indices` along `dim` (PyTorch's `scatter_add`).
     ScatterAdd {
+        /// Dimension.
+        dim: usize,
+    },
+    /// `[x, indices, source]` → x with `source` in the place of its elements at `indices` along `dim` (PyTorch's `scatter`);
+    /// of repeated indices the last wins.
+    Scatter {
         /// Dimension.
         dim: usize,
     },
@@ -366,12 +431,14 @@ impl Op {
             Op::ArgReduce { max: true, .. } => "argmax",
             Op::ArgReduce { max: false, .. } => "argmin",
             Op::CumSum { .. } => "cumsum",
+            Op::CumProd { .. } => "cumprod",
             Op::ArgSort { .. } => "argsort",
             Op::TopK { .. } => "topk",
             Op::Cat { .. } => "cat",
             Op::Gather { .. } => "gather",
             Op::IndexSelect { .. } => "index_select",
             Op::ScatterAdd { .. } => "scatter_add",
+            Op::Scatter { .. } => "scatter",
             Op::Matmul => "matmul",
             Op::Linear => "linear",
             Op::Embedding { .. } => "embedding",
@@ -397,7 +464,7 @@ impl Op {
             Op::Binary(_) | Op::Compare(_) | Op::Gather { .. } | Op::IndexSelect { .. } => (2, 2),
             Op::Matmul | Op::Embedding { .. } | Op::RmsNorm { .. } | Op::Gated(_) => (2, 2),
             Op::Linear | Op::LayerNorm { .. } | Op::Conv(_) | Op::ConvTranspose(_) => (2, 3),
-            Op::Where | Op::ScatterAdd { .. } | Op::Rope { .. } => (3, 3),
+            Op::Where | Op::ScatterAdd { .. } | Op::Scatter { .. } | Op::Rope { .. } => (3, 3),
             Op::Attention { .. } => (3, 4),
             Op::Cat { .. } | Op::Custom(_) => (1, usize::MAX),
             _ => (1, 1),
@@ -438,12 +505,17 @@ impl Op {
             | Op::Clamp { .. }
             | Op::Compare(_)
             | Op::Where => elementwise::infer(self, inputs),
-            Op::Reduce { .. } | Op::ArgReduce { .. } | Op::CumSum { .. } | Op::ArgSort { .. } | Op::TopK { .. } => {
-                reduce::infer(self, inputs)
-            }
-            Op::Cat { .. } | Op::Gather { .. } | Op::IndexSelect { .. } | Op::ScatterAdd { .. } => {
-                index::infer(self, inputs)
-            }
+            Op::Reduce { .. }
+            | Op::ArgReduce { .. }
+            | Op::CumSum { .. }
+            | Op::CumProd { .. }
+            | Op::ArgSort { .. }
+            | Op::TopK { .. } => reduce::infer(self, inputs),
+            Op::Cat { .. }
+            | Op::Gather { .. }
+            | Op::IndexSelect { .. }
+            | Op::ScatterAdd { .. }
+            | Op::Scatter { .. } => index::infer(self, inputs),
             Op::Matmul => matmul::infer(inputs),
             Op::Linear => fused::linear::infer_linear(inputs),
             Op::Embedding { dtype } => fused::linear::infer_embedding(*dtype, inputs),

@@ -69,7 +69,7 @@ pub(super) fn infer(op: &Op, inputs: &[Input<'_>]) -> Result<Meta> {
             }
             Meta { shape: reduced(shape, &[*dim], *keep_dim), dtype: DType::U32 }
         }
-        Op::CumSum { dim } => {
+        Op::CumSum { dim } | Op::CumProd { dim } => {
             check_dim(name, shape, *dim)?;
             Meta { shape: shape.clone(), dtype: accumulated(dtype) }
         }
@@ -77,7 +77,7 @@ pub(super) fn infer(op: &Op, inputs: &[Input<'_>]) -> Result<Meta> {
             check_dim(name, shape, *dim)?;
             Meta { shape: shape.clone(), dtype: DType::U32 }
         }
-        Op::TopK { k } => {
+        Op::TopK { k, .. } => {
             let mut dims = shape.dims().to_vec();
             match dims.last_mut() {
                 Some(last) if *k <= *last => *last = *k,
@@ -114,7 +114,11 @@ pub(super) fn gradient(op: &Op, at: &Backward<'_>) -> InputGradients {
                 Reduce::Prod => product_gradient(x, dims, grad)?,
             }
         }
-        Op::CumSum { dim } => reversed(&reversed(grad, *dim)?.cumsum(*dim as isize)?, *dim)?,
+        Op::CumSum { dim } => {
+            let dim = *dim as isize;
+            grad.flip(dim)?.cumsum(dim)?.flip(dim)?
+        }
+        Op::CumProd { dim } => running_product_gradient(x, *dim, grad)?,
         _ => return Err(Error::argument(op.name(), "has no gradient")),
     };
     Ok(vec![Some(gradient)])
@@ -133,8 +137,18 @@ fn product_gradient(x: &Tensor, dims: &[usize], grad: &Tensor) -> Result<Tensor>
     masked(&others.eq_scalar(0.0)?, &scaled.div(&rest)?)?.to_dtype(x.dtype())
 }
 
-fn reversed(x: &Tensor, dim: usize) -> Result<Tensor> {
-    let size = x.dims()[dim];
-    let order: Vec<_> = (0..size as i64).rev().collect();
-    x.index_select(dim as isize, &Tensor::from_slice(&order, size, x.device())?)
+/// To each element the sum of what it is a factor of. Up to the first zero of a line that is a running sum from the end,
+/// divided by the element; beyond it everything is zero; at it, 1 in its place shows what the others make.
+fn running_product_gradient(x: &Tensor, dim: usize, grad: &Tensor) -> Result<Tensor> {
+    let (dim, wide) = (dim as isize, x.to_dtype(compute_dtype(x.dtype()))?);
+    let grad = grad.to_dtype(wide.dtype())?;
+    let from_end = |product: &Tensor| grad.mul(product)?.flip(dim)?.cumsum(dim)?.flip(dim);
+    let zero = wide.eq_scalar(0.0)?;
+    let zeros = zero.cumsum(dim)?;
+    let first = zero.mul(&zeros.eq_scalar(1.0)?)?;
+    let replaced = first.where_cond(1.0, &wide)?;
+    let before = from_end(&wide.cumprod(dim)?)?.div(&zero.where_cond(1.0, &wide)?)?;
+    let at_first = from_end(&replaced.cumprod(dim)?)?;
+    let found = masked(&zeros.eq_scalar(0.0)?, &before)?.add(&masked(&first, &at_first)?)?;
+    found.to_dtype(x.dtype())
 }

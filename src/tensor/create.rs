@@ -87,7 +87,22 @@ impl Tensor {
         Self::from_slice(&[value], (), device)?.to_dtype(dtype)
     }
     /// A value of this tensor's dtype and device, to be broadcast against it.
+    ///
+    /// # Errors
+    /// When the dtype is an integer's and the value is none, or does not fit: comparing with 2.5 as if it were 2 would
+    /// be no help.
     pub(crate) fn scalar_like(&self, value: f64) -> Result<Self> {
+        let limits = match self.dtype() {
+            DType::U8 => Some((0.0, 255.0)),
+            DType::U32 => Some((0.0, f64::from(u32::MAX))),
+            DType::I32 => Some((f64::from(i32::MIN), f64::from(i32::MAX))),
+            DType::I64 => Some((i64::MIN as f64, i64::MAX as f64)),
+            _ => None,
+        };
+        if limits.is_some_and(|(low, high)| value.fract() != 0.0 || !(low..=high).contains(&value)) {
+            let message = format!("{value} is no {}; cast the tensor with to_dtype", self.dtype());
+            return Err(Error::dtype("scalar", message));
+        }
         Self::scalar(value, self.dtype(), self.device())
     }
     /// Zeros in the shape, dtype and device of this tensor.

@@ -1,7 +1,11 @@
 //! Functions of each element, and of the elements of two or three tensors with broadcasting.
 
-use super::Tensor;
+use super::{
+    Tensor,
+    operators::{Operand, Value},
+};
 use crate::{
+    dtype::DType,
     error::Result,
     op::{Binary, Compare, Op, Unary},
 };
@@ -41,16 +45,48 @@ unary! {
     sin => Sin;
     /// Cosine of radians, of floats.
     cos => Cos;
+    /// Tangent of radians, of floats.
+    tan => Tan;
+    /// Arc sine in radians, of floats; NaN outside -1 to 1.
+    asin => Asin;
+    /// Arc cosine in radians, of floats; NaN outside -1 to 1.
+    acos => Acos;
+    /// Arc tangent in radians, of floats.
+    atan => Atan;
+    /// Hyperbolic sine, of floats.
+    sinh => Sinh;
+    /// Hyperbolic cosine, of floats.
+    cosh => Cosh;
     /// Hyperbolic tangent, of floats.
     tanh => Tanh;
+    /// Inverse hyperbolic sine, of floats.
+    asinh => Asinh;
+    /// Inverse hyperbolic cosine, of floats; NaN below 1.
+    acosh => Acosh;
+    /// Inverse hyperbolic tangent, of floats; NaN outside -1 to 1.
+    atanh => Atanh;
+    /// `2^x`, of floats.
+    exp2 => Exp2;
+    /// `e^x - 1`, accurate near 0, of floats.
+    expm1 => Expm1;
+    /// Logarithm to base 2, of floats.
+    log2 => Log2;
+    /// Logarithm to base 10, of floats.
+    log10 => Log10;
+    /// `log(1 + x)`, accurate near 0, of floats.
+    log1p => Log1p;
     /// The error function, of floats.
     erf => Erf;
+    /// The inverse of the error function, of floats; NaN outside -1 to 1.
+    erfinv => Erfinv;
     /// Towards minus infinity.
     floor => Floor;
     /// Towards plus infinity.
     ceil => Ceil;
     /// To the nearest integer, halves to even, as PyTorch.
     round => Round;
+    /// Towards zero.
+    trunc => Trunc;
     /// `1 / (1 + e^-x)`, of floats.
     sigmoid => Sigmoid;
     /// `max(x, 0)`.
@@ -90,6 +126,18 @@ binary! {
     minimum => Op::Binary(Binary::Min);
     /// The larger; NaN if either is.
     maximum => Op::Binary(Binary::Max);
+    /// The angle in radians of the point `(other, self)`, -π to π, of floats.
+    atan2 => Op::Binary(Binary::Atan2);
+    /// `a - b * floor(a / b)`: what division leaves, with the sign of `b` (Python's `%`); of integers an error when a
+    /// divisor is zero.
+    remainder => Op::Binary(Binary::Remainder);
+    /// `a - b * trunc(a / b)`: what division leaves, with the sign of `a` (C's `fmod`); of integers an error when a
+    /// divisor is zero.
+    fmod => Op::Binary(Binary::Fmod);
+    /// `sqrt(a² + b²)` without overflow on the way, of floats.
+    hypot => Op::Binary(Binary::Hypot);
+    /// `a` with the sign of `b` (that of -0.0 too), of floats.
+    copysign => Op::Binary(Binary::Copysign);
     /// 1 where `a = b`, as u8.
     eq => Op::Compare(Compare::Eq);
     /// 1 where `a ≠ b`, as u8.
@@ -119,6 +167,10 @@ macro_rules! with_scalar {
 with_scalar! {
     /// `x ^ value`
     pow_scalar => pow;
+    /// [`Tensor::remainder`] by one number.
+    remainder_scalar => remainder;
+    /// [`Tensor::fmod`] by one number.
+    fmod_scalar => fmod;
     /// `min(x, value)`
     minimum_scalar => minimum;
     /// `max(x, value)`
@@ -163,10 +215,26 @@ impl Tensor {
     pub fn clamp(&self, min: f64, max: f64) -> Result<Tensor> {
         Self::apply(Op::Clamp { min, max }, &[self])
     }
-    /// With this as the u8 condition: `a` where it is not 0, `b` elsewhere; all three broadcast.
-    pub fn where_cond(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    /// With this as the u8 condition: `a` where it is not 0, `b` elsewhere; all three broadcast. A number takes the dtype
+    /// of the tensor beside it; two numbers make f32.
+    ///
+    /// ```
+    /// use votive::{Device, Tensor};
+    /// let x = Tensor::new([-1.0f32, 2.0], &Device::cpu())?;
+    /// assert_eq!(x.gt_scalar(0.0)?.where_cond(&x, 0.5)?.to_vec_sync::<f32>()?, [0.5, 2.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    pub fn where_cond(&self, a: impl Operand, b: impl Operand) -> Result<Tensor> {
+        let (a, b) = match (a.value()?, b.value()?) {
+            (Value::Tensor(a), b) => (a.clone(), b.beside(&a)?),
+            (a, Value::Tensor(b)) => (a.beside(&b)?, b),
+            (Value::Number(a), Value::Number(b)) => {
+                let number = |v: f64| Self::full(v, (), DType::F32, self.device());
+                (number(a)?, number(b)?)
+            }
+        };
         let shape = self.shape().broadcast(a.shape(), "where_cond")?.broadcast(b.shape(), "where_cond")?;
-        let [c, a, b] = [self, a, b].map(|t| t.broadcast_to(&shape));
+        let [c, a, b] = [self, &a, &b].map(|t| t.broadcast_to(&shape));
         Self::apply(Op::Where, &[&c?, &a?, &b?])
     }
     /// Runs an operation of two operands after broadcasting them to each other.

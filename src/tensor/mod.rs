@@ -1,34 +1,48 @@
 //! The tensor a user writes with: immutable, cheap to clone, strided over shared storage.
 
+mod activation;
+mod arrange;
 mod cast;
 mod conv;
 mod create;
 mod display;
+mod einsum;
 mod elementwise;
 mod fused;
 mod index;
+mod linalg;
+mod logical;
 mod matmul;
 mod norm;
 mod operators;
 mod pad;
+mod patterns;
 mod pool;
+mod random;
 mod read;
 mod reduce;
 mod reshape;
 mod resize;
+mod search;
+mod select;
 mod sort;
 mod spectral;
+mod statistics;
 #[cfg(test)]
 mod tests;
 
+pub use arrange::SplitSizes;
 pub use conv::{ConvOptions, ConvTransposeOptions, Padding};
 pub use create::Nested;
 pub use fused::AttentionOptions;
-pub use operators::Operand;
+pub use operators::{Operand, Value};
 pub use pad::{PadMode, WindowOptions};
+pub use patterns::Indexing;
 pub use pool::{AvgPoolOptions, MaxPoolOptions};
+pub use random::{Generator, manual_seed};
 pub use reduce::Dims;
 pub use resize::{InterpolateSize, Interpolation};
+pub use select::{Ellipsis, Index, Indices, NewAxis, step};
 pub use spectral::StftOptions;
 
 use crate::{

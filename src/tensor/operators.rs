@@ -1,71 +1,136 @@
-//! `&a + &b`, `&a * 2.0`, `-&a`: operators give a `Result`, since shapes may not fit.
+//! `&a + &b`, `2.0 * &a`, `1 - a`, `-&a`: operators give a `Result`, since shapes may not fit.
 
 use super::Tensor;
 use crate::error::Result;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-/// The right side of an operator: a tensor, by reference or value, or a number.
+/// One side of an operator, or an argument that may be a tensor or a number.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// A tensor.
+    Tensor(Tensor),
+    /// A number, which takes the dtype of the other side.
+    Number(f64),
+}
+
+/// What can stand beside a tensor: a tensor, by reference or value, the `Result` of another operator, or a number.
+///
+/// ```
+/// use votive::{Device, Tensor};
+/// let (a, b) = (Tensor::new([1.0f32, 2.0], &Device::cpu())?, Tensor::new([3.0f32, 5.0], &Device::cpu())?);
+/// let c = &a / (&b - &a); // the right side may be a `Result`
+/// assert_eq!((1.0 - (2 * c?)?)?.to_vec_sync::<f32>()?, [0.0, 1.0 - 4.0 / 3.0]);
+/// # Ok::<(), votive::Error>(())
+/// ```
 pub trait Operand {
-    /// Calls the method for tensors or the one for numbers.
+    /// The tensor or number.
     ///
     /// # Errors
-    /// As the method called.
-    fn with(
-        self,
-        left: &Tensor,
-        tensor: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
-        number: impl Fn(&Tensor, f64) -> Result<Tensor>,
-    ) -> Result<Tensor>;
+    /// When the operand is the result of an operator that failed.
+    fn value(self) -> Result<Value>;
 }
 
-macro_rules! operand {
-    ($($t:ty),*) => { $(
-        impl Operand for $t {
-            fn with(
-                self,
-                left: &Tensor,
-                tensor: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
-                _: impl Fn(&Tensor, f64) -> Result<Tensor>,
-            ) -> Result<Tensor> {
-                tensor(left, &self)
-            }
-        }
-    )* };
+impl Operand for Tensor {
+    fn value(self) -> Result<Value> {
+        Ok(Value::Tensor(self))
+    }
 }
-operand!(&Tensor, Tensor);
-
-impl Operand for f64 {
-    fn with(
-        self,
-        left: &Tensor,
-        _: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
-        number: impl Fn(&Tensor, f64) -> Result<Tensor>,
-    ) -> Result<Tensor> {
-        number(left, self)
+impl Operand for &Tensor {
+    fn value(self) -> Result<Value> {
+        Ok(Value::Tensor(self.clone()))
+    }
+}
+impl Operand for &&Tensor {
+    fn value(self) -> Result<Value> {
+        Ok(Value::Tensor((*self).clone()))
+    }
+}
+impl Operand for Result<Tensor> {
+    fn value(self) -> Result<Value> {
+        self.map(Value::Tensor)
     }
 }
 
-macro_rules! operator {
+/// Operators whose left side is a tensor.
+macro_rules! right {
     ($($trait:ident $method:ident $number:ident),*) => { $(
         impl<R: Operand> $trait<R> for &Tensor {
             type Output = Result<Tensor>;
             fn $method(self, right: R) -> Result<Tensor> {
-                right.with(self, Tensor::$method, Tensor::$number)
+                match right.value()? {
+                    Value::Tensor(right) => Tensor::$method(self, &right),
+                    Value::Number(right) => self.$number(right),
+                }
             }
         }
         impl<R: Operand> $trait<R> for Tensor {
             type Output = Result<Tensor>;
             fn $method(self, right: R) -> Result<Tensor> {
-                right.with(&self, Tensor::$method, Tensor::$number)
+                $trait::$method(&self, right)
             }
         }
     )* };
 }
-operator!(Add add add_scalar, Sub sub sub_scalar, Mul mul mul_scalar, Div div div_scalar);
+right!(Add add add_scalar, Sub sub sub_scalar, Mul mul mul_scalar, Div div div_scalar);
+
+/// Operators whose left side is a number.
+macro_rules! left {
+    ($number:ty, $($trait:ident $method:ident |$x:ident, $tensor:ident| $result:expr),*) => { $(
+        impl $trait<&Tensor> for $number {
+            type Output = Result<Tensor>;
+            fn $method(self, $tensor: &Tensor) -> Result<Tensor> {
+                let $x = self as f64;
+                $result
+            }
+        }
+        impl $trait<Tensor> for $number {
+            type Output = Result<Tensor>;
+            fn $method(self, right: Tensor) -> Result<Tensor> {
+                $trait::$method(self, &right)
+            }
+        }
+    )* };
+}
+macro_rules! number {
+    ($($number:ty),*) => { $(
+        impl Operand for $number {
+            #[allow(clippy::unnecessary_cast)]
+            fn value(self) -> Result<Value> {
+                Ok(Value::Number(self as f64))
+            }
+        }
+        #[allow(clippy::unnecessary_cast)]
+        const _: () = {
+            left!($number,
+                Add add |x, t| t.add_scalar(x),
+                Sub sub |x, t| t.affine(-1.0, x),
+                Mul mul |x, t| t.mul_scalar(x),
+                Div div |x, t| t.scalar_like(x)?.div(t)
+            );
+        };
+    )* };
+}
+number!(f64, f32, i64, i32, u32, usize);
 
 impl Neg for &Tensor {
     type Output = Result<Tensor>;
     fn neg(self) -> Result<Tensor> {
         Tensor::neg(self)
+    }
+}
+impl Neg for Tensor {
+    type Output = Result<Tensor>;
+    fn neg(self) -> Result<Tensor> {
+        Tensor::neg(&self)
+    }
+}
+
+impl Value {
+    /// As a tensor that broadcasts against `like`, in its dtype.
+    pub(super) fn beside(self, like: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Tensor(tensor) => Ok(tensor),
+            Self::Number(number) => like.scalar_like(number),
+        }
     }
 }

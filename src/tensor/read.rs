@@ -4,7 +4,7 @@ use super::Tensor;
 use crate::{
     backend::cpu::Buffer,
     device::Device,
-    dtype::Element,
+    dtype::{DType, Element},
     error::{Error, Result},
 };
 use std::task::{Context, Poll, Waker};
@@ -36,6 +36,71 @@ impl Tensor {
             [value] => Ok(value),
             _ => Err(Error::shape("to_scalar", format!("{} is not one element", self.shape()))),
         }
+    }
+    /// [`Tensor::to_scalar`] without waiting, on the CPU device.
+    ///
+    /// # Errors
+    /// As [`Tensor::to_scalar`], and when the device can only be read asynchronously.
+    pub fn to_scalar_sync<T: Element>(&self) -> Result<T> {
+        match self.to_vec_sync::<T>()?[..] {
+            [value] => Ok(value),
+            _ => Err(Error::shape("to_scalar_sync", format!("{} is not one element", self.shape()))),
+        }
+    }
+    /// The only element of any plain dtype as f64: PyTorch's `item`.
+    ///
+    /// # Errors
+    /// As [`Tensor::to_scalar`].
+    pub async fn item(&self) -> Result<f64> {
+        self.to_dtype(DType::F64)?.to_scalar().await
+    }
+    /// [`Tensor::item`] without waiting, on the CPU device.
+    ///
+    /// ```
+    /// use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1i32, 2], [3, 4]], &Device::cpu())?;
+    /// assert_eq!(x.sum(..)?.item_sync()?, 10.0);
+    /// assert_eq!(x.to_vec2_sync::<i32>()?, [[1, 2], [3, 4]]);
+    /// assert_eq!(x.unsqueeze(0)?.to_vec3_sync::<i32>()?, [[[1, 2], [3, 4]]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Tensor::to_scalar_sync`].
+    pub fn item_sync(&self) -> Result<f64> {
+        self.to_dtype(DType::F64)?.to_scalar_sync()
+    }
+    /// The rows of a matrix.
+    ///
+    /// # Errors
+    /// When it is none, or as [`Tensor::to_vec`].
+    pub async fn to_vec2<T: Element>(&self) -> Result<Vec<Vec<T>>> {
+        let (_, columns) = self.dims2()?;
+        Ok(rows(self.to_vec().await?, columns, self.dims()[0]))
+    }
+    /// [`Tensor::to_vec2`] without waiting, on the CPU device.
+    ///
+    /// # Errors
+    /// As [`Tensor::to_vec2`].
+    pub fn to_vec2_sync<T: Element>(&self) -> Result<Vec<Vec<T>>> {
+        let (count, columns) = self.dims2()?;
+        Ok(rows(self.to_vec_sync()?, columns, count))
+    }
+    /// The rows of the matrices of a tensor of three dimensions.
+    ///
+    /// # Errors
+    /// When it has not three dimensions, or as [`Tensor::to_vec`].
+    pub async fn to_vec3<T: Element>(&self) -> Result<Vec<Vec<Vec<T>>>> {
+        let (matrices, count, columns) = self.dims3()?;
+        Ok(rows(rows(self.to_vec().await?, columns, matrices * count), count, matrices))
+    }
+    /// [`Tensor::to_vec3`] without waiting, on the CPU device.
+    ///
+    /// # Errors
+    /// As [`Tensor::to_vec3`].
+    pub fn to_vec3_sync<T: Element>(&self) -> Result<Vec<Vec<Vec<T>>>> {
+        let (matrices, count, columns) = self.dims3()?;
+        Ok(rows(rows(self.to_vec_sync()?, columns, matrices * count), count, matrices))
     }
     /// The elements' bytes in row-major order, of any dtype.
     ///
@@ -78,4 +143,10 @@ impl Tensor {
         }
         Err(Error::dtype(op, format!("tensor is {}, not {}; cast it with to_dtype", self.dtype(), T::DTYPE)))
     }
+}
+
+/// `count` groups of `size` values.
+fn rows<T>(values: Vec<T>, size: usize, count: usize) -> Vec<Vec<T>> {
+    let mut values = values.into_iter();
+    (0..count).map(|_| values.by_ref().take(size).collect()).collect()
 }

@@ -98,6 +98,10 @@ impl Tensor {
     pub fn argmin_keepdim(&self, dim: isize) -> Result<Tensor> {
         self.arg_reduce(false, dim, true)
     }
+    /// Running product along `dim`; of integers in i64.
+    pub fn cumprod(&self, dim: isize) -> Result<Tensor> {
+        Self::apply(Op::CumProd { dim: self.shape().dim("cumprod", dim)? }, &[self])
+    }
     /// Running sum along `dim`; of integers in i64.
     pub fn cumsum(&self, dim: isize) -> Result<Tensor> {
         Self::apply(Op::CumSum { dim: self.shape().dim("cumsum", dim)? }, &[self])

@@ -142,30 +142,6 @@ impl Tensor {
     pub fn select(&self, dim: isize, index: usize) -> Result<Tensor> {
         self.narrow(dim, index, 1)?.squeeze(dim)
     }
-    /// Parts of dimension `dim` of these sizes, which must add up to it.
-    pub fn split(&self, sizes: &[usize], dim: isize) -> Result<Vec<Tensor>> {
-        let at = self.shape().dim("split", dim)?;
-        if sizes.iter().try_fold(0usize, |sum, &n| sum.checked_add(n)) != Some(self.dims()[at]) {
-            let message = format!("{sizes:?} do not add up to dimension {at} of {}", self.shape());
-            return Err(Error::argument("split", message));
-        }
-        let mut start = 0;
-        let part = |&len: &usize| {
-            start += len;
-            self.narrow(dim, start - len, len)
-        };
-        sizes.iter().map(part).collect()
-    }
-    /// At most `chunks` parts of dimension `dim`, equal but for the last; as PyTorch's `chunk`.
-    pub fn chunk(&self, chunks: usize, dim: isize) -> Result<Vec<Tensor>> {
-        let size = self.dims()[self.shape().dim("chunk", dim)?];
-        if chunks == 0 {
-            return Err(Error::argument("chunk", "0 chunks asked for"));
-        }
-        let step = size.div_ceil(chunks).max(1);
-        let sizes: Vec<_> = (0..size.max(1)).step_by(step).map(|at| step.min(size - at)).collect();
-        self.split(&sizes, dim)
-    }
     /// Joined along `dim`.
     pub fn cat(parts: &[&Tensor], dim: isize) -> Result<Tensor> {
         match parts {

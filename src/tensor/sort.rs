@@ -22,18 +22,18 @@ impl Tensor {
         let indices = self.argsort(dim, descending)?;
         Ok((self.gather(dim, &indices)?, indices))
     }
-    /// The `k` largest values along `dim`, largest first, and the u32 indices they came from.
+    /// The `k` largest values along `dim`, largest first (or smallest, smallest first), and the u32 indices they came from.
     ///
     /// # Errors
     /// When there is no such dimension or it is smaller than `k`.
-    pub fn topk(&self, k: usize, dim: isize) -> Result<(Tensor, Tensor)> {
+    pub fn topk(&self, k: usize, dim: isize, largest: bool) -> Result<(Tensor, Tensor)> {
         let dim = self.shape().dim("topk", dim)?;
         if k > self.dims()[dim] {
             return Err(Error::argument("topk", format!("no {k} elements along dimension {dim} of {}", self.shape())));
         }
         let last = self.rank() - 1;
         let rows = self.transpose(dim as isize, last as isize)?;
-        let indices = Self::apply(Op::TopK { k }, &[&rows])?.transpose(dim as isize, last as isize)?;
+        let indices = Self::apply(Op::TopK { k, largest }, &[&rows])?.transpose(dim as isize, last as isize)?;
         Ok((self.gather(dim as isize, &indices)?, indices))
     }
 }

@@ -59,14 +59,14 @@ pub(super) fn unary(op: Unary, x: &View<'_>, out: &Meta) -> Result<Buffer> {
 }
 
 pub(super) fn binary(op: Binary, a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Buffer> {
-    if op == Binary::Div && a.dtype.is_int() {
-        refuse_zeros(b)?;
+    if matches!(op, Binary::Div | Binary::Remainder | Binary::Fmod) && a.dtype.is_int() {
+        refuse_zeros(op, b)?;
     }
     with_wide!(a.dtype, op.name(), W => zip::<W>(a, b, out, &|a, b| W::binary(op, a, b)))
 }
 
 /// An error if one of the divisors is zero.
-fn refuse_zeros(divisors: &View<'_>) -> Result<()> {
+fn refuse_zeros(op: Binary, divisors: &View<'_>) -> Result<()> {
     let data = Source::<i64>::new(divisors)?;
     let walk = Walk::new([divisors.layout]);
     let ([stride], mut space) = (walk.strides(), [0; PIECE]);
@@ -74,7 +74,7 @@ fn refuse_zeros(divisors: &View<'_>) -> Result<()> {
     walk.run(0..walk.elements(), |piece| {
         zero |= data.read(piece.from[0], stride, piece.len, &mut space).contains(&0);
     });
-    if zero { Err(Error::argument("div", format!("{} divided by zero", divisors.dtype))) } else { Ok(()) }
+    if zero { Err(Error::argument(op.name(), format!("{} divided by zero", divisors.dtype))) } else { Ok(()) }
 }
 
 pub(super) fn affine(mul: f64, add: f64, x: &View<'_>, out: &Meta) -> Result<Buffer> {

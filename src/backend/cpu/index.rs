@@ -81,3 +81,31 @@ pub(super) fn scatter_add(
         Ok(result)
     })
 }
+
+/// Of repeated indices the last in row-major order wins.
+pub(super) fn scatter(dim: usize, x: &View<'_>, indices: &View<'_>, source: &View<'_>, out: &Meta) -> Result<Buffer> {
+    let at = values("scatter", indices, x.layout.dims()[dim])?;
+    let mut result = copy::copy(x, out)?;
+    let whole = Layout::contiguous(&out.shape);
+    let to: Vec<_> = bases(&whole, dim, indices.layout.dims()).indices().collect();
+    let stride = whole.strides()[dim];
+    let places = source.layout.indices().zip(to.into_iter().zip(at).map(|(base, index)| base + index * stride));
+    match x.dtype.block_bytes() {
+        1 => move_each::<u8>(source, result.bytes_mut(), places),
+        2 => move_each::<u16>(source, result.bytes_mut(), places),
+        4 => move_each::<u32>(source, result.bytes_mut(), places),
+        _ => move_each::<u64>(source, result.bytes_mut(), places),
+    }?;
+    Ok(result)
+}
+
+/// Elements of one size moved from the first of each pair to the second.
+fn move_each<T: bytemuck::Pod>(
+    source: &View<'_>,
+    target: &mut [u8],
+    places: impl Iterator<Item = (usize, usize)>,
+) -> Result<()> {
+    let (data, target) = (sized::<T>(source)?, bytemuck::cast_slice_mut::<u8, T>(target));
+    places.for_each(|(from, to)| target[to] = data[from]);
+    Ok(())
+}

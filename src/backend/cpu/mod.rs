@@ -28,7 +28,7 @@ use crate::{
     dtype::{DType, Element},
     error::{Error, Result},
     layout::Layout,
-    op::Op,
+    op::{Op, Reduce},
     shape::Shape,
 };
 use std::sync::Arc;
@@ -66,9 +66,10 @@ impl Backend for CpuBackend {
             Op::Where => elementwise::where_cond(x, &inputs[1], &inputs[2], out)?,
             Op::Reduce { reduce, dims, .. } => reduce::reduce(*reduce, dims, x, out)?,
             Op::ArgReduce { max, dim, .. } => reduce::arg_reduce(*max, *dim, x, out)?,
-            Op::CumSum { dim } => reduce::cumsum(*dim, x, out)?,
+            Op::CumSum { dim } => reduce::cumulate(Reduce::Sum, *dim, x, out)?,
+            Op::CumProd { dim } => reduce::cumulate(Reduce::Prod, *dim, x, out)?,
             Op::ArgSort { dim, descending } => reduce::arg_sort(*dim, *descending, x.layout.dims()[*dim], x, out)?,
-            Op::TopK { k } => reduce::arg_sort(x.layout.dims().len() - 1, true, *k, x, out)?,
+            Op::TopK { k, largest } => reduce::arg_sort(x.layout.dims().len() - 1, *largest, *k, x, out)?,
             Op::Cat { dim } => copy::cat(*dim, inputs, out)?,
             Op::Gather { dim } => index::gather(*dim, x, &inputs[1], out)?,
             Op::IndexSelect { dim } => {
@@ -76,6 +77,7 @@ impl Backend for CpuBackend {
                 copy::index_select(*dim, x, &indices, out)?
             }
             Op::ScatterAdd { dim } => index::scatter_add(*dim, x, &inputs[1], &inputs[2], out)?,
+            Op::Scatter { dim } => index::scatter(*dim, x, &inputs[1], &inputs[2], out)?,
             Op::Matmul => product::matmul(x, &inputs[1], out)?,
             Op::Linear if x.dtype != DType::F64 => product::linear(x, &inputs[1], inputs.get(2), out)?,
             Op::Embedding { dtype: DType::F32 } => {

@@ -156,11 +156,28 @@ macro_rules! float {
                     Unary::Sqr => map(x, |v| v * v),
                     Unary::Sin => map(x, $t::sin),
                     Unary::Cos => map(x, $t::cos),
+                    // Rare ones in f64: one copy of each in the program, and correctly rounded in f32 almost always.
+                    Unary::Tan => map(x, |v| f64::from(v).tan() as $t),
+                    Unary::Asin => map(x, |v| f64::from(v).asin() as $t),
+                    Unary::Acos => map(x, |v| f64::from(v).acos() as $t),
+                    Unary::Atan => map(x, |v| f64::from(v).atan() as $t),
+                    Unary::Sinh => map(x, |v| f64::from(v).sinh() as $t),
+                    Unary::Cosh => map(x, |v| f64::from(v).cosh() as $t),
+                    Unary::Asinh => map(x, |v| math::double::asinh(f64::from(v)) as $t),
+                    Unary::Acosh => map(x, |v| f64::from(v).acosh() as $t),
+                    Unary::Atanh => map(x, |v| f64::from(v).atanh() as $t),
+                    Unary::Exp2 => map(x, |v| f64::from(v).exp2() as $t),
+                    Unary::Expm1 => map(x, |v| f64::from(v).exp_m1() as $t),
+                    Unary::Log2 => map(x, |v| f64::from(v).log2() as $t),
+                    Unary::Log10 => map(x, |v| f64::from(v).log10() as $t),
+                    Unary::Log1p => map(x, |v| f64::from(v).ln_1p() as $t),
+                    Unary::Erfinv => map(x, |v| math::double::erfinv(f64::from(v)) as $t),
                     Unary::Tanh => map(x, m::tanh),
                     Unary::Erf => map(x, m::erf),
                     Unary::Floor => map(x, $t::floor),
                     Unary::Ceil => map(x, $t::ceil),
                     Unary::Round => map(x, $t::round_ties_even),
+                    Unary::Trunc => map(x, $t::trunc),
                     Unary::Sigmoid => map(x, |v| 1.0 / (1.0 + m::exp(-v))),
                     Unary::Relu => map(x, |v| if v < 0.0 { 0.0 } else { v }),
                     Unary::Silu => map(x, |v| v / (1.0 + m::exp(-v))),
@@ -182,6 +199,15 @@ macro_rules! float {
                     Binary::Pow => zip(a, b, $t::powf),
                     Binary::Min => zip(a, b, $t::smaller),
                     Binary::Max => zip(a, b, $t::larger),
+                    Binary::Atan2 => zip(a, b, |a, b| f64::from(a).atan2(f64::from(b)) as $t),
+                    // Of the remainder towards zero, the other one where signs differ.
+                    Binary::Remainder => zip(a, b, |a, b| {
+                        let left = a % b;
+                        if left != 0.0 && (left < 0.0) != (b < 0.0) { left + b } else { left }
+                    }),
+                    Binary::Fmod => zip(a, b, |a, b| a % b),
+                    Binary::Hypot => zip(a, b, |a, b| f64::from(a).hypot(f64::from(b)) as $t),
+                    Binary::Copysign => zip(a, b, $t::copysign),
                 }
             }
         }
@@ -260,6 +286,13 @@ impl Wide for i64 {
             Binary::Pow => zip(a, b, power),
             Binary::Min => zip(a, b, Ord::min),
             Binary::Max => zip(a, b, Ord::max),
+            Binary::Fmod => zip(a, b, |a, b| if b == 0 { 0 } else { a.wrapping_rem(b) }),
+            Binary::Remainder => zip(a, b, |a, b| {
+                let left = if b == 0 { 0 } else { a.wrapping_rem(b) };
+                if left != 0 && (left < 0) != (b < 0) { left + b } else { left }
+            }),
+            // Inference lets nothing else through.
+            Binary::Atan2 | Binary::Hypot | Binary::Copysign => {}
         }
     }
 }

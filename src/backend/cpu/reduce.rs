@@ -197,11 +197,12 @@ fn arg_reduce_wide<W: Wide>(max: bool, dim: usize, x: &View<'_>, out: &Meta) -> 
     Ok(result)
 }
 
-pub(super) fn cumsum(dim: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
-    with_wide!(x.dtype, "cumsum", W => cumsum_wide::<W>(dim, x, out))
+/// Running sums or products along `dim`.
+pub(super) fn cumulate(reduce: Reduce, dim: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
+    with_wide!(x.dtype, reduce.name(), W => cumulate_wide::<W>(reduce, dim, x, out))
 }
 
-fn cumsum_wide<W: Accumulate>(dim: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
+fn cumulate_wide<W: Accumulate>(reduce: Reduce, dim: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
     let whole = Layout::contiguous(&out.shape);
     let to = whole.strides()[dim];
     let data = Source::<W>::new(x)?;
@@ -209,9 +210,9 @@ fn cumsum_wide<W: Accumulate>(dim: usize, x: &View<'_>, out: &Meta) -> Result<Bu
     let mut totals = vec![W::Total::ZERO; whole.shape().elements()];
     let mut line = vec![W::default(); size];
     for (from, at) in lines(x.layout, dim).indices().zip(lines(&whole, dim).indices()) {
-        let mut total = W::Total::ZERO;
+        let mut total = neutral(reduce);
         for (i, value) in data.read(from, stride, size, &mut line).iter().enumerate() {
-            total = total.plus(value.total());
+            total = combine(reduce, total, value.total());
             totals[at + i * to] = total;
         }
     }

@@ -96,7 +96,7 @@ fn unary(op: &str, args: &Args<'_>, x: &Tensor) -> Result<Option<Tensor>> {
         "cumsum" => x.cumsum(args.dim("dim")?),
         "argsort" => x.argsort(args.dim("dim")?, args.flag("descending")),
         "sort" => x.sort(args.dim("dim")?, args.flag("descending")).map(|sorted| sorted.0),
-        "topk" => x.topk(args.size("k")?, args.dim("dim")?).map(|top| top.0),
+        "topk" => x.topk(args.size("k")?, args.dim("dim")?, true).map(|top| top.0),
         "permute" => x.permute(args.list("order")?),
         "narrow" => x.narrow(args.dim("dim")?, args.size("start")?, args.size("len")?),
         "reshape" => x.reshape(args.list("shape")?),
