@@ -73,13 +73,30 @@ macro_rules! right {
 }
 right!(Add add add_scalar, Sub sub sub_scalar, Mul mul mul_scalar, Div div div_scalar);
 
-/// Operators whose left side is a number.
+macro_rules! number {
+    ($($number:ty),*) => { $(
+        impl Operand for $number {
+            #[allow(clippy::unnecessary_cast)]
+            fn value(self) -> Result<Value> {
+                Ok(Value::Number(self as f64))
+            }
+        }
+    )* };
+}
+number!(f64, f32, i64, i32, u32, usize);
+
+/// Operators whose left side is a number. Of one float and one integer type only: of more, the type of `2.0 * x` could not be
+/// inferred.
 macro_rules! left {
-    ($number:ty, $($trait:ident $method:ident |$x:ident, $tensor:ident| $result:expr),*) => { $(
+    ($($trait:ident $method:ident |$x:ident, $tensor:ident| $result:expr;)*) => { $(
+        left!(@ f64, $trait $method |$x, $tensor| $result);
+        left!(@ i32, $trait $method |$x, $tensor| $result);
+    )* };
+    (@ $number:ty, $trait:ident $method:ident |$x:ident, $tensor:ident| $result:expr) => {
         impl $trait<&Tensor> for $number {
             type Output = Result<Tensor>;
             fn $method(self, $tensor: &Tensor) -> Result<Tensor> {
-                let $x = self as f64;
+                let $x = f64::from(self);
                 $result
             }
         }
@@ -89,28 +106,14 @@ macro_rules! left {
                 $trait::$method(self, &right)
             }
         }
-    )* };
+    };
 }
-macro_rules! number {
-    ($($number:ty),*) => { $(
-        impl Operand for $number {
-            #[allow(clippy::unnecessary_cast)]
-            fn value(self) -> Result<Value> {
-                Ok(Value::Number(self as f64))
-            }
-        }
-        #[allow(clippy::unnecessary_cast)]
-        const _: () = {
-            left!($number,
-                Add add |x, t| t.add_scalar(x),
-                Sub sub |x, t| t.affine(-1.0, x),
-                Mul mul |x, t| t.mul_scalar(x),
-                Div div |x, t| t.scalar_like(x)?.div(t)
-            );
-        };
-    )* };
+left! {
+    Add add |x, t| t.add_scalar(x);
+    Sub sub |x, t| t.affine(-1.0, x);
+    Mul mul |x, t| t.mul_scalar(x);
+    Div div |x, t| t.scalar_like(x)?.div(t);
 }
-number!(f64, f32, i64, i32, u32, usize);
 
 impl Neg for &Tensor {
     type Output = Result<Tensor>;

@@ -111,7 +111,7 @@ fn philox(mut key: [u32; 2], mut x: [u32; 4]) -> [u32; 4] {
 
 /// Two words as one.
 fn wide(low: u32, high: u32) -> u64 {
-    u64::from(high) << 32 | u64::from(low)
+    (u64::from(high) << 32) | u64::from(low)
 }
 
 /// 53 bits as a number in `0..1`.
@@ -209,7 +209,7 @@ impl Tensor {
         let (shape, draw) = (shape.into(), generator.draw());
         let range = u128::from(high.abs_diff(low));
         let mut bytes = space::<i64>("randint", &shape)?;
-        let value = |word: u64| low.wrapping_add((u128::from(word) * range >> 64) as i64);
+        let value = |word: u64| low.wrapping_add(((u128::from(word) * range) >> 64) as i64);
         draw.fill(bytes.as_slice_mut::<i64>()?, |[a, b, c, d]| [wide(a, b), wide(c, d)].map(value));
         Self::from_buffer(bytes, DType::I64, shape, device)?.to_dtype(dtype)
     }
