@@ -28,3 +28,16 @@ pub use error::{Error, Result};
 pub use layout::Layout;
 pub use shape::{HOLE, Shape};
 pub use tensor::{Ellipsis, Generator, NewAxis, Tensor, manual_seed, step};
+
+/// Runs a future to its end on this thread: loading and reading are asynchronous for the browser's sake.
+///
+/// ```
+/// use votive::{Device, Tensor};
+/// let x = Tensor::new([1.0f32, 2.0], &Device::cpu())?;
+/// assert_eq!(votive::block_on(x.to_vec::<f32>())?, [1.0, 2.0]);
+/// # Ok::<(), votive::Error>(())
+/// ```
+#[cfg(not(target_arch = "wasm32"))]
+pub fn block_on<F: std::future::Future>(future: F) -> F::Output {
+    pollster::block_on(future)
+}

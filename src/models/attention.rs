@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    nn::{KvCache, Linear, RmsNorm, RopeTables, RotaryEmbedding},
+    nn::{KvCache, Linear, Parameter, RmsNorm, RopeTables, RotaryEmbedding},
     tensor::{AttentionOptions, Tensor},
 };
 
@@ -120,6 +120,6 @@ fn ungroup(fused: &Linear, config: &DecoderConfig) -> Result<Linear> {
     };
     let order: Vec<u32> = rows_of(0, per_group).chain(rows_of(per_group, 1)).chain(rows_of(per_group + 1, 1)).collect();
     let order = Tensor::from_slice(&order, [order.len()], fused.weight().device())?;
-    let take = |t: &Tensor| t.index_select(0, &order);
+    let take = |t: Tensor| t.index_select(0, &order).map(Parameter::from);
     Ok(Linear::new(take(fused.weight())?, fused.bias().map(take).transpose()?))
 }

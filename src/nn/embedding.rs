@@ -1,29 +1,76 @@
 //! Token embeddings.
 
-use super::{Linear, Weights};
-use crate::{dtype::DType, error::Result, tensor::Tensor};
+use super::{Init, Linear, Module, Parameter, Weights};
+use crate::{
+    dtype::DType,
+    error::{Error, Result},
+    tensor::Tensor,
+};
 
 /// A table `[vocabulary, size]` of any dtype, read by row; rows come out as f32.
 #[derive(Clone)]
 pub struct Embedding {
-    table: Tensor,
+    table: Parameter,
+    padding: Option<u32>,
 }
 
 impl Embedding {
-    /// From a table `[vocabulary, size]`.
-    pub fn new(table: Tensor) -> Self {
-        Self { table }
+    /// From a table `[vocabulary, size]`; a tensor becomes a frozen parameter.
+    pub fn new(table: impl Into<Parameter>) -> Self {
+        Self { table: table.into(), padding: None }
     }
-    /// Reads `weight` under the prefix of `weights`.
+    /// Finds `weight` under the prefix of `weights`. A new one is normally distributed, as PyTorch's.
+    ///
+    /// # Errors
+    /// When it is missing or of another shape.
     pub async fn load(weights: &Weights, vocabulary: usize, size: usize) -> Result<Self> {
-        Ok(Self { table: weights.get("weight", [vocabulary, size]).await? })
+        let init = Init::Normal { mean: 0.0, std: 1.0 };
+        Ok(Self::new(weights.parameter("weight", [vocabulary, size], init).await?))
+    }
+    /// The same with an id whose row is not trained: PyTorch's `padding_idx`. Its row is set to zero if it is trainable.
+    ///
+    /// # Errors
+    /// When there is no such row.
+    pub fn with_padding(self, id: u32) -> Result<Self> {
+        let table = self.table.get();
+        let rows = table.dim(0)?;
+        if id as usize >= rows {
+            return Err(Error::argument("embedding", format!("padding id {id} in a table of {rows} rows")));
+        }
+        if self.table.is_trainable() {
+            let zeros = Tensor::zeros([1, table.dim(1)?], table.dtype(), table.device())?;
+            self.table.set(&table.detach().write_slice(0, id as usize, &zeros)?)?;
+        }
+        Ok(Self { padding: Some(id), ..self })
     }
     /// Ids (any integer dtype) `[..]` → f32 `[.., size]`.
+    ///
+    /// # Errors
+    /// When an id has no row.
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
-        ids.embedding(&self.table, DType::F32)
+        let table = self.table.get();
+        let rows = ids.embedding(&table, DType::F32)?;
+        match self.padding {
+            Some(padding) if table.is_tracked() => {
+                // The same rows, but no gradient flows back to that of the padding.
+                let is_padding = ids.eq_scalar(f64::from(padding))?.unsqueeze(-1)?;
+                is_padding.where_cond(&rows.detach(), &rows)
+            }
+            _ => Ok(rows),
+        }
     }
-    /// The output head of models whose head is the embedding: the same tensor, not a copy.
+    /// The table, `[vocabulary, size]`.
+    pub fn weight(&self) -> Tensor {
+        self.table.get()
+    }
+    /// The output head of models whose head is the embedding: the same parameter, not a copy.
     pub fn tied_head(&self) -> Linear {
         Linear::new(self.table.clone(), None)
+    }
+}
+
+impl Module for Embedding {
+    fn forward_t(&self, ids: &Tensor, _: bool) -> Result<Tensor> {
+        self.forward(ids)
     }
 }

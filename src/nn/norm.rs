@@ -1,54 +1,90 @@
 //! Normalisation over the last dimension.
 
-use super::Weights;
+use super::{Init, Module, Parameter, Weights};
 use crate::{error::Result, tensor::Tensor};
 
 /// Root-mean-square norm (Zhang & Sennrich 2019): `x / sqrt(mean(x²) + eps) · w`.
 #[derive(Clone)]
 pub struct RmsNorm {
-    weight: Tensor,
+    weight: Parameter,
     eps: f64,
+    /// Added to a weight that is trained as `w - offset`.
+    offset: f64,
 }
 
 impl RmsNorm {
-    /// From a weight `[size]`.
-    pub fn new(weight: Tensor, eps: f64) -> Self {
-        Self { weight, eps }
+    /// From a weight `[size]`; a tensor becomes a frozen parameter.
+    pub fn new(weight: impl Into<Parameter>, eps: f64) -> Self {
+        Self { weight: weight.into(), eps, offset: 0.0 }
     }
-    /// Reads `weight` under the prefix of `weights`, as f32, and adds `offset` to it (Gemma checkpoints store `w - 1`).
+    /// Finds `weight` under the prefix of `weights`, as f32, and adds `offset` to it (Gemma checkpoints store `w - 1`). A new
+    /// one makes `w` one.
+    ///
+    /// # Errors
+    /// When it is missing or of another shape.
     pub async fn load(weights: &Weights, size: usize, eps: f64, offset: f64) -> Result<Self> {
-        let weight = weights.get_f32("weight", [size]).await?;
-        let weight = if offset == 0.0 { weight } else { weight.affine(1.0, offset)? };
-        Ok(Self { weight, eps })
+        let weight = weights.parameter_f32("weight", [size], Init::Constant(1.0 - offset)).await?;
+        if offset == 0.0 || weight.is_trainable() {
+            return Ok(Self { weight, eps, offset });
+        }
+        Ok(Self::new(weight.get().affine(1.0, offset)?, eps))
     }
     /// Same shape as `x`, `[.., size]`.
+    ///
+    /// # Errors
+    /// When the last dimension is not `size`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.rms_norm(&self.weight, self.eps)
+        let weight = self.weight.get();
+        if self.offset == 0.0 {
+            return x.rms_norm(&weight, self.eps);
+        }
+        x.rms_norm(&weight.affine(1.0, self.offset)?, self.eps)
+    }
+}
+
+impl Module for RmsNorm {
+    fn forward_t(&self, x: &Tensor, _: bool) -> Result<Tensor> {
+        self.forward(x)
     }
 }
 
 /// Layer norm (Ba et al. 2016) with an optional bias.
 #[derive(Clone)]
 pub struct LayerNorm {
-    weight: Tensor,
-    bias: Option<Tensor>,
+    weight: Parameter,
+    bias: Option<Parameter>,
     eps: f64,
 }
 
 impl LayerNorm {
-    /// From a weight and a bias, both `[size]`.
-    pub fn new(weight: Tensor, bias: Option<Tensor>, eps: f64) -> Self {
-        Self { weight, bias, eps }
+    /// From a weight and a bias, both `[size]`; tensors become frozen parameters.
+    pub fn new(weight: impl Into<Parameter>, bias: Option<Parameter>, eps: f64) -> Self {
+        Self { weight: weight.into(), bias, eps }
     }
-    /// Reads `weight` and, if asked for, `bias` under the prefix of `weights`, as f32.
+    /// Finds `weight` and, if asked for, `bias` under the prefix of `weights`, as f32. New ones are one and zero.
+    ///
+    /// # Errors
+    /// When one is missing or of another shape.
     pub async fn load(weights: &Weights, size: usize, eps: f64, bias: bool) -> Result<Self> {
-        let weight = weights.get_f32("weight", [size]).await?;
-        let bias = if bias { Some(weights.get_f32("bias", [size]).await?) } else { None };
+        let weight = weights.parameter_f32("weight", [size], Init::ONES).await?;
+        let bias = if bias { Some(weights.parameter_f32("bias", [size], Init::ZEROS).await?) } else { None };
         Ok(Self { weight, bias, eps })
     }
     /// Same shape as `x`, `[.., size]`.
+    ///
+    /// # Errors
+    /// When the last dimension is not `size`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        x.layer_norm(&self.weight, self.bias.as_ref(), self.eps)
+        match &self.bias {
+            Some(bias) => x.layer_norm(&self.weight.get(), Some(&bias.get()), self.eps),
+            None => x.layer_norm(&self.weight.get(), None, self.eps),
+        }
+    }
+}
+
+impl Module for LayerNorm {
+    fn forward_t(&self, x: &Tensor, _: bool) -> Result<Tensor> {
+        self.forward(x)
     }
 }
 
@@ -63,6 +99,9 @@ pub enum Norm {
 
 impl Norm {
     /// Same shape as `x`, `[.., size]`.
+    ///
+    /// # Errors
+    /// When the last dimension is not that of the norm.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self {
             Self::Rms(norm) => norm.forward(x),

@@ -1,5 +1,6 @@
-//! Weight lookup by name, over a checkpoint file or tensors in memory.
+//! Weight lookup by name: in a checkpoint file, in memory, or among parameters that are made when missing.
 
+use super::{Init, Parameter, Parameters};
 use crate::{
     device::Device,
     dtype::DType,
@@ -12,6 +13,9 @@ use std::{cell::Cell, collections::HashMap, rc::Rc};
 
 /// Where a model finds its weights: names under a prefix, read one at a time onto a device. Block formats stay quantized,
 /// floats keep their dtype; the bytes read from a file are dropped as soon as the device has them.
+///
+/// From a checkpoint or tensors, layers get frozen parameters. From [`Parameters`], they get those, and what is missing is
+/// created: for training.
 #[derive(Clone)]
 pub struct Weights {
     source: Source,
@@ -24,6 +28,8 @@ pub struct Weights {
 enum Source {
     Checkpoint(Rc<Checkpoint>),
     Tensors(Rc<HashMap<String, Tensor>>),
+    /// Parameters, over weights that missing ones start from.
+    Parameters(Parameters, Option<Rc<Weights>>),
 }
 
 impl Weights {
@@ -34,6 +40,15 @@ impl Weights {
     /// Weights in memory, already on `device`.
     pub fn from_tensors(tensors: HashMap<String, Tensor>, device: &Device) -> Self {
         Self::new(Source::Tensors(Rc::new(tensors)), device)
+    }
+    /// Parameters, trained or to be trained; those that a layer does not find are created by its default initialiser.
+    pub fn from_parameters(parameters: &Parameters, device: &Device) -> Self {
+        Self::new(Source::Parameters(parameters.clone(), None), device)
+    }
+    /// As [`Weights::from_parameters`], but parameters that are missing start with the values found in `base`, as f32, and
+    /// those missing there too are created: for training a pretrained model further. Quantized weights stay frozen.
+    pub fn from_parameters_over(parameters: &Parameters, base: &Weights) -> Self {
+        Self::new(Source::Parameters(parameters.clone(), Some(Rc::new(base.clone()))), base.device())
     }
     fn new(source: Source, device: &Device) -> Self {
         Self { source, prefix: String::new(), device: device.clone(), loaded: Rc::new(Cell::new(0)) }
@@ -52,6 +67,9 @@ impl Weights {
         match &self.source {
             Source::Checkpoint(c) => c.info(&name).is_some() || c.unsupported().iter().any(|t| t.name == name),
             Source::Tensors(map) => map.contains_key(&name),
+            Source::Parameters(store, base) => {
+                store.get(&name).is_some() || base.as_ref().is_some_and(|base| base.contains(&name))
+            }
         }
     }
     /// The weight's dtype, if it is there.
@@ -63,43 +81,115 @@ impl Weights {
         match &self.source {
             Source::Checkpoint(checkpoint) => checkpoint.tensors().map(|info| info.bytes as u64).sum(),
             Source::Tensors(map) => map.values().map(tensor_bytes).sum(),
+            Source::Parameters(store, base) => match base {
+                Some(base) => base.total_bytes(),
+                None => store.entries().iter().map(|(_, p)| tensor_bytes(&p.get())).sum(),
+            },
         }
     }
     /// Bytes of the weights read so far, through this and all its clones and prefixes.
     pub fn loaded_bytes(&self) -> u64 {
         self.loaded.get()
     }
-    /// The weight in its own dtype. [`Error::Weight`] if it is missing or of another shape.
+    /// The weight in its own dtype: as it is now, if it is a parameter.
+    ///
+    /// # Errors
+    /// [`Error::Weight`] if it is missing or of another shape.
     pub async fn get(&self, name: &str, shape: impl Into<Shape>) -> Result<Tensor> {
         let (name, wanted) = (self.full(name), shape.into());
-        let (found, dtype) = self.require(&name)?;
-        if *found != wanted {
-            return Err(Error::weight(name, format!("has shape {found}; the configuration asks for {wanted}")));
+        self.read(name, wanted).await
+    }
+    /// As [`Weights::get`], as f32: for norms, biases and other small weights.
+    ///
+    /// # Errors
+    /// As [`Weights::get`].
+    pub async fn get_f32(&self, name: &str, shape: impl Into<Shape>) -> Result<Tensor> {
+        self.get(name, shape).await?.to_dtype(DType::F32)
+    }
+    /// The weight as a layer keeps it, in its own dtype: frozen from a checkpoint or tensors, shared from [`Parameters`],
+    /// where `init` makes it if it is missing.
+    ///
+    /// # Errors
+    /// As [`Weights::get`]; missing parameters are none.
+    pub async fn parameter(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Parameter> {
+        self.entry(name, shape.into(), init, true, false).await
+    }
+    /// As [`Weights::parameter`], as f32.
+    ///
+    /// # Errors
+    /// As [`Weights::get`]; missing parameters are none.
+    pub async fn parameter_f32(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Parameter> {
+        self.entry(name, shape.into(), init, true, true).await
+    }
+    /// As [`Weights::parameter_f32`], for what is kept and saved with a model but not trained: running statistics.
+    ///
+    /// # Errors
+    /// As [`Weights::get`]; missing buffers are none.
+    pub async fn buffer(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Parameter> {
+        self.entry(name, shape.into(), init, false, true).await
+    }
+    async fn entry(&self, name: &str, shape: Shape, init: Init, trainable: bool, f32: bool) -> Result<Parameter> {
+        let name = self.full(name);
+        let Source::Parameters(store, base) = &self.source else {
+            let tensor = self.read(name, shape).await?;
+            return Ok(Parameter::frozen(if f32 { tensor.to_dtype(DType::F32)? } else { tensor }));
+        };
+        if let Some(base) = base.as_ref().filter(|base| store.get(&name).is_none() && base.contains(&name)) {
+            let value = base.get(&name, shape.clone()).await?;
+            let value = if value.dtype().is_float() || f32 { value.to_dtype(DType::F32)? } else { value };
+            let parameter = Parameter::frozen(value);
+            parameter.set_trainable(trainable);
+            store.insert(&name, parameter);
         }
+        let parameter = store.get_or_init(&name, &shape, &init, trainable, &self.device)?;
+        let held = parameter.get();
+        check_shape(&name, held.shape(), &shape)?;
+        self.loaded.set(self.loaded.get() + tensor_bytes(&held));
+        Ok(parameter)
+    }
+    async fn read(&self, name: String, wanted: Shape) -> Result<Tensor> {
+        let (found, dtype) = self.require(&name)?;
+        check_shape(&name, &found, &wanted)?;
         let tensor = match &self.source {
             Source::Checkpoint(checkpoint) => {
                 let bytes = checkpoint.read(&name).await?;
                 Tensor::from_buffer(bytes, dtype, wanted, &self.device)?
             }
             Source::Tensors(map) => in_map(map, &name)?.clone(),
+            Source::Parameters(store, base) => match (store.get(&name), base) {
+                (None, Some(base)) => Box::pin(base.get(&name, wanted)).await?,
+                (found, _) => found.ok_or_else(|| no_parameter(&name))?.get(),
+            },
         };
         self.loaded.set(self.loaded.get() + tensor_bytes(&tensor));
         Ok(tensor)
-    }
-    /// As [`Weights::get`], as f32: for norms, biases and other small weights.
-    pub async fn get_f32(&self, name: &str, shape: impl Into<Shape>) -> Result<Tensor> {
-        self.get(name, shape).await?.to_dtype(DType::F32)
     }
     fn full(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
     /// Shape and dtype, or an error that says why there is none.
-    fn require(&self, full: &str) -> Result<(&Shape, DType)> {
+    fn require(&self, full: &str) -> Result<(Shape, DType)> {
+        let of = |t: &Tensor| (t.shape().clone(), t.dtype());
         match &self.source {
-            Source::Checkpoint(checkpoint) => checkpoint.require(full).map(|info| (&info.shape, info.dtype)),
-            Source::Tensors(map) => in_map(map, full).map(|t| (t.shape(), t.dtype())),
+            Source::Checkpoint(checkpoint) => checkpoint.require(full).map(|info| (info.shape.clone(), info.dtype)),
+            Source::Tensors(map) => in_map(map, full).map(of),
+            Source::Parameters(store, base) => match (store.get(full), base) {
+                (None, Some(base)) => base.require(&base.full(full)),
+                (found, _) => found.map(|p| of(&p.get())).ok_or_else(|| no_parameter(full)),
+            },
         }
     }
+}
+
+fn check_shape(name: &str, found: &Shape, wanted: &Shape) -> Result<()> {
+    if found == wanted {
+        return Ok(());
+    }
+    Err(Error::weight(name, format!("has shape {found}; the configuration asks for {wanted}")))
+}
+
+fn no_parameter(name: &str) -> Error {
+    Error::weight(name, "is not among the parameters")
 }
 
 fn in_map<'a>(map: &'a HashMap<String, Tensor>, name: &str) -> Result<&'a Tensor> {

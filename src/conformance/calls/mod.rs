@@ -3,6 +3,7 @@
 mod autograd;
 mod base;
 mod conv;
+mod nn;
 
 use crate::{
     error::{Error, Result},
@@ -25,7 +26,7 @@ macro_rules! room {
 }
 
 /// Every golden file, in the order in which names are looked up.
-pub(super) static ROOMS: &[Room] = &[room!(autograd), room!(base), room!(conv)];
+pub(super) static ROOMS: &[Room] = &[room!(autograd), room!(base), room!(conv), room!(nn)];
 
 /// What a case calls.
 pub(super) enum Call {
