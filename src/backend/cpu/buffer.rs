@@ -30,16 +30,80 @@ enum Inner {
     },
 }
 
+/// Memory of tensors that are gone, kept for the next ones: fresh memory from the system costs more than most operations on
+/// it. WebAssembly's memory is too scarce for this.
+#[cfg(not(target_arch = "wasm32"))]
+mod kept {
+    use super::Line;
+    use std::sync::{Mutex, PoisonError};
+
+    /// Smaller ones are left to the allocator, larger ones to the system; in lines.
+    const SIZES: std::ops::Range<usize> = 64..1 << 20;
+    /// Lines kept in all: 64 MB.
+    const LIMIT: usize = 1 << 20;
+
+    /// The oldest first.
+    static KEPT: Mutex<Vec<Vec<Line>>> = Mutex::new(Vec::new());
+
+    /// Memory of at least so many lines and not many more, holding anything.
+    pub fn take(lines: usize) -> Option<Vec<Line>> {
+        if !SIZES.contains(&lines) {
+            return None;
+        }
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        // The last is most likely still in a cache.
+        let at = kept.iter().rposition(|k| (lines..=lines + lines / 4).contains(&k.len()))?;
+        Some(kept.remove(at))
+    }
+
+    pub fn keep(lines: Vec<Line>) {
+        if !SIZES.contains(&lines.len()) {
+            return;
+        }
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut total = kept.iter().map(Vec::len).sum::<usize>() + lines.len();
+        kept.push(lines);
+        let too_old = kept.iter().position(|k| {
+            let fits = total <= LIMIT;
+            total -= k.len();
+            fits
+        });
+        kept.drain(..too_old.unwrap_or(0));
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        if let Inner::Owned { lines, .. } = &mut self.0 {
+            kept::keep(std::mem::take(lines));
+        }
+    }
+}
+
 impl Buffer {
+    /// Memory that holds anything, for a result that is written as a whole.
+    pub(super) fn unwritten(len: usize) -> Result<Self> {
+        #[cfg(not(target_arch = "wasm32"))]
+        if let Some(lines) = kept::take(len.div_ceil(64)) {
+            return Ok(Self(Inner::Owned { lines, len }));
+        }
+        Self::zeroed(len)
+    }
     /// Zeroed memory; an error, not an abort, when there is not enough.
     pub fn zeroed(len: usize) -> Result<Self> {
+        #[cfg(not(target_arch = "wasm32"))]
+        if let Some(mut lines) = kept::take(len.div_ceil(64)) {
+            lines.fill(Line([0; 64]));
+            return Ok(Self(Inner::Owned { lines, len }));
+        }
         let lines = bytemuck::try_zeroed_slice_box::<Line>(len.div_ceil(64))
             .map_err(|()| Error::OutOfMemory { what: "a tensor".into(), bytes: len as u64 })?;
         Ok(Self(Inner::Owned { lines: lines.into_vec(), len }))
     }
     /// A copy of the bytes, aligned.
     pub fn copy_from(bytes: &[u8]) -> Result<Self> {
-        let mut buffer = Self::zeroed(bytes.len())?;
+        let mut buffer = Self::unwritten(bytes.len())?;
         buffer.bytes_mut().copy_from_slice(bytes);
         Ok(buffer)
     }

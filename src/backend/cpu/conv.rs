@@ -10,11 +10,10 @@ use super::{
         Target,
         blocked::{BlockProduct, Columns, PackRows, packed_len, with_space},
     },
-    output,
     pool::parallel,
     product::{as_f32, shorten},
     simd::{Isa, Kernel, Simd},
-    typed,
+    typed, unwritten,
 };
 use crate::{
     backend::{Meta, View},
@@ -311,7 +310,7 @@ pub(super) fn conv(conv: &Convolution, transposed: bool, inputs: &[View<'_>], ou
         (Some(data), Some(layout)) => layout.indices().map(|i| data[i]).collect(),
         _ => Vec::new(),
     };
-    let mut result = output(&as_f32(out))?;
+    let mut result = unwritten(&as_f32(out))?;
     if out.shape.elements() > 0 {
         let (xs, ws) = (layouts[0].dims(), layouts[1].dims());
         let sizes = Sizes { images: xs[0], outputs: out.shape.dims()[1] / conv.groups, inputs: xs[1] / conv.groups };

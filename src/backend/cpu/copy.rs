@@ -2,7 +2,7 @@
 //! their size; block formats move as bytes.
 
 use super::{
-    Buffer, buffer_of, elementwise, output, sized,
+    Buffer, buffer_of, elementwise, output, sized, unwritten,
     walk::{Walk, load},
 };
 use crate::{
@@ -58,7 +58,7 @@ fn copy_into(source: &View<'_>, target: &mut Buffer, to: &Layout) -> Result<()> 
 
 /// The elements in row-major order.
 pub(super) fn copy(x: &View<'_>, out: &Meta) -> Result<Buffer> {
-    let mut result = output(out)?;
+    let mut result = unwritten(out)?;
     copy_into(x, &mut result, &Layout::contiguous(&out.shape))?;
     Ok(result)
 }
@@ -74,7 +74,7 @@ pub(super) fn read(x: &View<'_>) -> Result<Buffer> {
 }
 
 pub(super) fn cat(dim: usize, inputs: &[View<'_>], out: &Meta) -> Result<Buffer> {
-    let mut result = output(out)?;
+    let mut result = unwritten(out)?;
     let whole = Layout::contiguous(&out.shape);
     let mut start = 0;
     for x in inputs {
@@ -86,7 +86,7 @@ pub(super) fn cat(dim: usize, inputs: &[View<'_>], out: &Meta) -> Result<Buffer>
 }
 
 pub(super) fn index_select(dim: usize, x: &View<'_>, indices: &[usize], out: &Meta) -> Result<Buffer> {
-    let mut result = output(out)?;
+    let mut result = unwritten(out)?;
     let whole = Layout::contiguous(&out.shape);
     for (to, &from) in indices.iter().enumerate() {
         let slice = x.layout.narrow(dim, from, 1)?;
@@ -128,7 +128,7 @@ pub(super) fn cast(x: &View<'_>, out: &Meta) -> Result<Buffer> {
 
 fn dequantize(x: &View<'_>) -> Result<Buffer> {
     let shape = x.layout.shape();
-    let mut result = output(&Meta { shape: shape.clone(), dtype: DType::F32 })?;
+    let mut result = unwritten(&Meta { shape: shape.clone(), dtype: DType::F32 })?;
     let blocks = x.layout.contiguous_range().and_then(|r| Some(x.dtype.bytes_for(r.start)?..x.dtype.bytes_for(r.end)?));
     match blocks {
         Some(range) => quant::dequantize(x.dtype, &buffer_of(x)?.bytes()[range], result.as_slice_mut()?)?,

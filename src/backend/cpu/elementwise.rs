@@ -3,9 +3,8 @@
 use super::{
     Buffer,
     num::{CastTo, Wide, with_wide},
-    output,
     reduce::{Accumulate, Total},
-    typed,
+    typed, unwritten,
     walk::{PIECE, Shared, Source, Walk, fill},
 };
 use crate::{
@@ -19,7 +18,7 @@ use half::{bf16, f16};
 /// Fills the result piece by piece: `f(wide result holding x)`.
 fn map<W: Wide>(x: &View<'_>, out: &Meta, f: &(dyn Fn(&mut [W]) + Sync)) -> Result<Buffer> {
     let data = Source::new(x)?;
-    let mut result = output(out)?;
+    let mut result = unwritten(out)?;
     let walk = Walk::new([x.layout]);
     let ([stride], size) = (walk.strides(), out.dtype.block_bytes());
     let shared = Shared::new(result.bytes_mut());
@@ -37,7 +36,7 @@ fn map<W: Wide>(x: &View<'_>, out: &Meta, f: &(dyn Fn(&mut [W]) + Sync)) -> Resu
 /// Fills the result piece by piece: `f(wide result holding a, wide b)`.
 fn zip<W: Wide>(a: &View<'_>, b: &View<'_>, out: &Meta, f: &(dyn Fn(&mut [W], &[W]) + Sync)) -> Result<Buffer> {
     let (a_data, b_data) = (Source::new(a)?, Source::new(b)?);
-    let mut result = output(out)?;
+    let mut result = unwritten(out)?;
     let walk = Walk::new([a.layout, b.layout]);
     let ([a_stride, b_stride], size) = (walk.strides(), out.dtype.block_bytes());
     let shared = Shared::new(result.bytes_mut());
@@ -114,7 +113,7 @@ pub(super) fn compare(op: Compare, a: &View<'_>, b: &View<'_>, out: &Meta) -> Re
 
 fn compare_wide<W: Wide>(op: Compare, a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Buffer> {
     let (a_data, b_data) = (Source::<W>::new(a)?, Source::<W>::new(b)?);
-    let mut result = output(out)?;
+    let mut result = unwritten(out)?;
     let walk = Walk::new([a.layout, b.layout]);
     let [a_stride, b_stride] = walk.strides();
     let shared = Shared::new(result.bytes_mut());
@@ -150,7 +149,7 @@ pub(super) fn where_cond(condition: &View<'_>, a: &View<'_>, b: &View<'_>, out: 
 fn where_sized<T: bytemuck::Pod + Send + Sync>(c: &View<'_>, a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Buffer> {
     let c_data = typed::<u8>(c)?;
     let (a_data, b_data) = (super::sized::<T>(a)?, super::sized::<T>(b)?);
-    let mut result = output(out)?;
+    let mut result = unwritten(out)?;
     let walk = Walk::new([c.layout, a.layout, b.layout]);
     let [c_stride, a_stride, b_stride] = walk.strides();
     let shared = Shared::new(bytemuck::cast_slice_mut::<u8, T>(result.bytes_mut()));
@@ -173,7 +172,7 @@ pub(super) fn cast(x: &View<'_>, out: &Meta) -> Result<Buffer> {
 
 fn cast_wide<W: Accumulate>(x: &View<'_>, out: &Meta) -> Result<Buffer> {
     let data = Source::<W>::new(x)?;
-    let mut result = output(out)?;
+    let mut result = unwritten(out)?;
     let walk = Walk::new([x.layout]);
     let ([stride], size) = (walk.strides(), out.dtype.block_bytes());
     let shared = Shared::new(result.bytes_mut());

@@ -1,8 +1,9 @@
 //! Fourier transforms of real numbers in f32, by the crate realfft.
 
 use super::{
-    Buffer, floats, output,
+    Buffer, floats,
     product::{as_f32, shorten},
+    unwritten,
     walk::for_chunks,
 };
 use crate::{
@@ -30,7 +31,7 @@ fn each_row(
 ) -> Result<Buffer> {
     let values = floats(x)?;
     let values = values.as_slice();
-    let mut result = output(&as_f32(out))?;
+    let mut result = unwritten(&as_f32(out))?;
     let elements = out.shape.elements();
     // Some rows at a time, to share the space that one transform needs.
     let together = (PARALLEL / 4).div_ceil(to);

@@ -3,7 +3,7 @@
 use super::{
     Buffer, copy,
     num::{Num, Wide, with_num},
-    output, sized, typed,
+    sized, typed, unwritten,
 };
 use crate::{
     backend::{Meta, View},
@@ -51,7 +51,7 @@ fn gather_sized<T: bytemuck::Pod>(dim: usize, x: &View<'_>, indices: &View<'_>, 
     let data = sized::<T>(x)?;
     let at = values("gather", indices, x.layout.dims()[dim])?;
     let stride = x.layout.strides()[dim];
-    let mut result = output(out)?;
+    let mut result = unwritten(out)?;
     let bases = bases(x.layout, dim, indices.layout.dims());
     let values = bytemuck::cast_slice_mut::<u8, T>(result.bytes_mut());
     for ((o, base), index) in values.iter_mut().zip(bases.indices()).zip(at) {

@@ -141,12 +141,22 @@ fn alignment(dtype: DType) -> usize {
     if dtype.is_quantized() { 1 } else { dtype.block_bytes() }
 }
 
-/// Zeroed memory for a result.
-fn output(meta: &Meta) -> Result<Buffer> {
+/// Bytes of a result.
+fn bytes_of(meta: &Meta) -> Result<usize> {
     let elements = meta.shape.checked_elements().and_then(|n| meta.dtype.bytes_for(n));
     let too_large =
         || Error::OutOfMemory { what: format!("a {} tensor of shape {}", meta.dtype, meta.shape), bytes: u64::MAX };
-    Buffer::zeroed(elements.ok_or_else(too_large)?)
+    elements.ok_or_else(too_large)
+}
+
+/// Zeroed memory for a result.
+fn output(meta: &Meta) -> Result<Buffer> {
+    Buffer::zeroed(bytes_of(meta)?)
+}
+
+/// Memory that holds anything, for a result of which every element is written.
+fn unwritten(meta: &Meta) -> Result<Buffer> {
+    Buffer::unwritten(bytes_of(meta)?)
 }
 
 /// The operand's memory.

@@ -3,7 +3,10 @@
 //! f16 and bf16 compute in f32, integers in i64, of which the low bits are what wrapping arithmetic in themselves gives. So
 //! kernels are written once over slices of [`Wide`] and compiled three times; loading and storing convert.
 
-use super::math;
+use super::{
+    math,
+    simd::{Loops, run_best},
+};
 use crate::{
     dtype::{DType, Element},
     op::{Binary, Unary},
@@ -48,11 +51,35 @@ pub(super) trait Wide: Num<Wide = Self> + Default {
     fn larger(self, other: Self) -> Self;
     /// The smaller; NaN if either is.
     fn smaller(self, other: Self) -> Self;
+    /// [`Wide::unary`] with the instructions of the function that it is inlined into.
+    fn unary_here(op: Unary, x: &mut [Self]);
+    /// [`Wide::binary`], likewise.
+    fn binary_here(op: Binary, a: &mut [Self], b: &[Self]);
     /// Applies a function to each element.
     /// Not inlined, as `binary`: one copy serves every dtype that is computed in this type.
-    fn unary(op: Unary, x: &mut [Self]);
+    #[inline(never)]
+    fn unary(op: Unary, x: &mut [Self]) {
+        struct OnEach<'a, W>(Unary, &'a mut [W]);
+        impl<W: Wide> Loops for OnEach<'_, W> {
+            #[inline(always)]
+            fn run(self) {
+                W::unary_here(self.0, self.1);
+            }
+        }
+        run_best(OnEach(op, x));
+    }
     /// `a[i] = op(a[i], b[i])`
-    fn binary(op: Binary, a: &mut [Self], b: &[Self]);
+    #[inline(never)]
+    fn binary(op: Binary, a: &mut [Self], b: &[Self]) {
+        struct OnPairs<'a, W>(Binary, &'a mut [W], &'a [W]);
+        impl<W: Wide> Loops for OnPairs<'_, W> {
+            #[inline(always)]
+            fn run(self) {
+                W::binary_here(self.0, self.1, self.2);
+            }
+        }
+        run_best(OnPairs(op, a, b));
+    }
 }
 
 macro_rules! num {
@@ -88,12 +115,14 @@ fn store<T: Num>(values: &[T::Wide], out: &mut [u8]) {
     bytemuck::cast_slice_mut::<u8, T>(out).iter_mut().zip(values).for_each(|(o, &v)| *o = T::shorten(v));
 }
 
+#[inline(always)]
 fn map<T: Copy>(x: &mut [T], f: impl Fn(T) -> T) {
     for v in x {
         *v = f(*v);
     }
 }
 
+#[inline(always)]
 fn zip<T: Copy>(a: &mut [T], b: &[T], f: impl Fn(T, T) -> T) {
     for (a, &b) in a.iter_mut().zip(b) {
         *a = f(*a, b);
@@ -140,8 +169,8 @@ macro_rules! float {
             fn smaller(self, other: $t) -> $t {
                 if other < self || other.is_nan() { other } else { self }
             }
-            #[inline(never)]
-            fn unary(op: Unary, x: &mut [$t]) {
+            #[inline(always)]
+            fn unary_here(op: Unary, x: &mut [$t]) {
                 use $math as m;
                 const SQRT_2_OVER_PI: $t = std::$t::consts::FRAC_2_SQRT_PI * std::$t::consts::FRAC_1_SQRT_2;
                 match op {
@@ -189,8 +218,8 @@ macro_rules! float {
                     }),
                 }
             }
-            #[inline(never)]
-            fn binary(op: Binary, a: &mut [$t], b: &[$t]) {
+            #[inline(always)]
+            fn binary_here(op: Binary, a: &mut [$t], b: &[$t]) {
                 match op {
                     Binary::Add => zip(a, b, |a, b| a + b),
                     Binary::Sub => zip(a, b, |a, b| a - b),
@@ -263,8 +292,8 @@ impl Wide for i64 {
     fn smaller(self, other: i64) -> i64 {
         self.min(other)
     }
-    #[inline(never)]
-    fn unary(op: Unary, x: &mut [i64]) {
+    #[inline(always)]
+    fn unary_here(op: Unary, x: &mut [i64]) {
         match op {
             Unary::Neg => map(x, i64::wrapping_neg),
             Unary::Abs => map(x, i64::wrapping_abs),
@@ -275,8 +304,8 @@ impl Wide for i64 {
             _ => {}
         }
     }
-    #[inline(never)]
-    fn binary(op: Binary, a: &mut [i64], b: &[i64]) {
+    #[inline(always)]
+    fn binary_here(op: Binary, a: &mut [i64], b: &[i64]) {
         match op {
             Binary::Add => zip(a, b, i64::wrapping_add),
             Binary::Sub => zip(a, b, i64::wrapping_sub),

@@ -4,7 +4,8 @@ use super::{
     Buffer, buffer_of, copy, floats,
     matmul::{gemm_f32, linear_f32},
     num::{Wide, with_wide},
-    output, typed,
+    output, pool, typed, unwritten,
+    walk::for_chunks,
     walk::{Source, fill},
 };
 use crate::{
@@ -36,7 +37,7 @@ pub(super) fn linear(x: &View<'_>, w: &View<'_>, bias: Option<&View<'_>>, out: &
     };
     let values = floats(x)?;
     let m = values.as_slice().len().checked_div(k).unwrap_or(out.shape.elements() / n.max(1));
-    let mut result = output(&as_f32(out))?;
+    let mut result = if k > 0 { unwritten(&as_f32(out))? } else { output(&as_f32(out))? };
     let product = result.as_slice_mut::<f32>()?;
     let blocks = w.layout.contiguous_range().and_then(|r| Some(w.dtype.bytes_for(r.start)?..w.dtype.bytes_for(r.end)?));
     if k > 0 && n > 0 && m > 0 {
@@ -46,6 +47,10 @@ pub(super) fn linear(x: &View<'_>, w: &View<'_>, bias: Option<&View<'_>>, out: &
             }
             _ if w.dtype.is_quantized() => {
                 linear_f32(values.as_slice(), m, k, copy::read(w)?.bytes(), w.dtype, n, product)?;
+            }
+            _ if w.dtype == DType::F32 => {
+                let (data, strides) = (&typed::<f32>(w)?[w.layout.start()..], w.layout.strides());
+                gemm_f32(values.as_slice(), (k, 1), data, (strides[1], strides[0]), product, m, k, n)?;
             }
             _ => {
                 let w = floats(w)?;
@@ -90,10 +95,10 @@ fn matrix(layout: &Layout) -> ((usize, usize), (usize, usize)) {
 
 fn matmul_f32(a: &[f32], a_layout: &Layout, b: &[f32], b_layout: &Layout, out: &Meta) -> Result<Buffer> {
     let (((m, k), a_strides), ((_, n), b_strides)) = (matrix(a_layout), matrix(b_layout));
-    let mut result = output(out)?;
     if m == 0 || n == 0 || k == 0 {
-        return Ok(result);
+        return output(out);
     }
+    let mut result = unwritten(out)?;
     let batches = batches(a_layout).indices().zip(batches(b_layout).indices()).collect::<Vec<_>>();
     let product = result.as_slice_mut::<f32>()?;
     // One right matrix for a whole batch of left ones that adjoin: one tall product.
@@ -102,11 +107,22 @@ fn matmul_f32(a: &[f32], a_layout: &Layout, b: &[f32], b_layout: &Layout, out: &
         return gemm_f32(&a[from_a..], a_strides, &b[from_b..], b_strides, product, m * batches.len(), k, n)
             .map(|()| result);
     }
-    for (&(from_a, from_b), c) in batches.iter().zip(product.chunks_exact_mut(m * n)) {
-        gemm_f32(&a[from_a..], a_strides, &b[from_b..], b_strides, c, m, k, n)?;
+    let each = |i: usize, c: &mut [f32]| {
+        let (from_a, from_b) = batches[i];
+        gemm_f32(&a[from_a..], a_strides, &b[from_b..], b_strides, c, m, k, n)
+    };
+    // The first alone, which says what is wrong with all of them.
+    let (first, rest) = product.split_at_mut((m * n).min(product.len()));
+    if !batches.is_empty() {
+        each(0, first)?;
     }
+    let side_by_side = batches.len() > pool::threads() && m * n * k < LARGE;
+    for_chunks(rest, m * n, side_by_side, |i, c| _ = each(i + 1, c));
     Ok(result)
 }
+
+/// Matrices of a batch with fewer multiply-adds are multiplied side by side, larger ones each on all threads.
+const LARGE: usize = 1 << 22;
 
 /// f64 and integers, for which nothing fast is needed.
 fn matmul_plain<W: Wide>(a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Buffer> {

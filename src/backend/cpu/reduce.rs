@@ -4,7 +4,8 @@ use super::{
     Buffer,
     elementwise::shorten_into,
     num::{CastTo, Wide, with_wide},
-    output,
+    simd::{Loops, run_best},
+    unwritten,
     walk::{PIECE, Source, Walk},
 };
 use crate::{
@@ -37,6 +38,7 @@ macro_rules! accumulate_float {
             fn total(self) -> f64 {
                 f64::from(self)
             }
+            #[inline(always)]
             fn sum(x: &[$t]) -> f64 {
                 let mut lanes = [0 as $t; 16];
                 let chunks = x.chunks_exact(16);
@@ -55,13 +57,14 @@ impl Accumulate for i64 {
     fn total(self) -> i64 {
         self
     }
+    #[inline(always)]
     fn sum(x: &[i64]) -> i64 {
         x.iter().fold(0, |sum, &v| sum.wrapping_add(v))
     }
 }
 
 /// The larger (or smaller) element, NaN if there is one.
-#[inline]
+#[inline(always)]
 pub(super) fn extreme<W: Wide>(x: &[W], pick: impl Fn(W, W) -> W, first: W) -> W {
     let mut lanes = [first; 16];
     let chunks = x.chunks_exact(16);
@@ -75,12 +78,22 @@ pub(super) fn extreme<W: Wide>(x: &[W], pick: impl Fn(W, W) -> W, first: W) -> W
 /// One piece reduced. Not inlined: one copy for each wide type.
 #[inline(never)]
 fn fold_piece<W: Accumulate>(reduce: Reduce, x: &[W]) -> W::Total {
-    match reduce {
-        Reduce::Sum | Reduce::Mean => W::sum(x),
-        Reduce::Prod => x.iter().fold(W::Total::ONE, |a, v| a.times(v.total())),
-        Reduce::Max => extreme(x, W::larger, W::LOWEST).total(),
-        Reduce::Min => extreme(x, W::smaller, W::HIGHEST).total(),
+    struct Fold<'a, W: Accumulate>(Reduce, &'a [W], &'a mut W::Total);
+    impl<W: Accumulate> Loops for Fold<'_, W> {
+        #[inline(always)]
+        fn run(self) {
+            let Self(reduce, x, total) = self;
+            *total = match reduce {
+                Reduce::Sum | Reduce::Mean => W::sum(x),
+                Reduce::Prod => x.iter().fold(W::Total::ONE, |a, v| a.times(v.total())),
+                Reduce::Max => extreme(x, W::larger, W::LOWEST).total(),
+                Reduce::Min => extreme(x, W::smaller, W::HIGHEST).total(),
+            };
+        }
     }
+    let mut total = W::Total::ZERO;
+    run_best(Fold(reduce, x, &mut total));
+    total
 }
 
 /// Two partial results joined.
@@ -123,7 +136,7 @@ pub(super) fn reduce(reduce: Reduce, dims: &[usize], x: &View<'_>, out: &Meta) -
 
 /// Totals as the dtype of the result.
 fn store<A: Total>(totals: &[A], out: &Meta) -> Result<Buffer> {
-    let mut result = output(out)?;
+    let mut result = unwritten(out)?;
     shorten_into(totals, out.dtype, result.bytes_mut());
     Ok(result)
 }
@@ -179,7 +192,7 @@ pub(super) fn arg_reduce(max: bool, dim: usize, x: &View<'_>, out: &Meta) -> Res
 fn arg_reduce_wide<W: Wide>(max: bool, dim: usize, x: &View<'_>, out: &Meta) -> Result<Buffer> {
     let data = Source::<W>::new(x)?;
     let (size, stride) = (x.layout.dims()[dim], x.layout.strides()[dim]);
-    let mut result = output(out)?;
+    let mut result = unwritten(out)?;
     let mut space = [W::default(); PIECE];
     for (o, start) in result.as_slice_mut::<u32>()?.iter_mut().zip(lines(x.layout, dim).indices()) {
         let mut best: Option<(W, usize)> = None;
@@ -234,7 +247,7 @@ fn arg_sort_wide<W: Accumulate>(dim: usize, descending: bool, keep: usize, x: &V
     let to = whole.strides()[dim];
     let data = Source::<W>::new(x)?;
     let (size, stride) = (x.layout.dims()[dim], x.layout.strides()[dim]);
-    let mut result = output(out)?;
+    let mut result = unwritten(out)?;
     let indices = result.as_slice_mut::<u32>()?;
     let (mut space, mut line) = (vec![W::default(); size], Vec::with_capacity(size));
     for (from, at) in lines(x.layout, dim).indices().zip(lines(&whole, dim).indices()) {

@@ -1,6 +1,6 @@
 //! Where the largest element of each window is.
 
-use super::{Buffer, floats, output, typed, walk::for_chunks};
+use super::{Buffer, floats, typed, unwritten, walk::for_chunks};
 use crate::{
     backend::{Meta, View},
     dtype::DType,
@@ -30,7 +30,7 @@ fn planes<T: Copy + PartialOrd + Send + Sync>(
     data: &[T],
     out: &Meta,
 ) -> Result<Buffer> {
-    let mut result = output(out)?;
+    let mut result = unwritten(out)?;
     let (plane, width) = (x.layout.dims()[2] * x.layout.dims()[3], x.layout.dims()[3]);
     let size = rows.spans.len() * columns.spans.len();
     if out.shape.elements() == 0 {

@@ -159,10 +159,10 @@ impl Kernel for PackRows<'_> {
                 let from = i * tile * strides.0 + start * strides.1;
                 let mut row = 0;
                 if strides.1 == 1 {
-                    // SAFETY: rows and columns are inside the matrix, and `tile * depth` numbers inside the tile.
                     while row + S::LANES <= rows {
                         for l in (0..depth / S::LANES * S::LANES).step_by(S::LANES) {
                             let (a, to) = (&a[from + row * strides.0 + l..], packed[l * tile + row..].as_mut_ptr());
+                            // SAFETY: these rows and columns are inside the matrix, and their places inside the tile.
                             unsafe { S::transpose(|i| S::load(a[i * strides.0..].as_ptr()), to, tile) };
                         }
                         for l in depth / S::LANES * S::LANES..depth {

@@ -271,6 +271,25 @@ impl Isa {
     }
 }
 
+/// A computation in plain loops, which the compiler makes vector code of.
+pub(crate) trait Loops {
+    /// Does it. Implementations are `#[inline(always)]`.
+    fn run(self);
+}
+
+/// Runs loops compiled for the fastest instruction set of this machine.
+pub(crate) fn run_best(loops: impl Loops) {
+    struct Plain<L>(L);
+    impl<L: Loops> Kernel for Plain<L> {
+        #[inline(always)]
+        unsafe fn run<S: Simd>(self) {
+            self.0.run();
+        }
+    }
+    // SAFETY: the machine has its best instruction set, and the loops promise nothing.
+    unsafe { Isa::best().run(Plain(loops)) }
+}
+
 impl fmt::Display for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
