@@ -11,7 +11,7 @@ use crate::files;
 use crate::models::MODELS;
 use crate::process::{self, capture, note, step};
 use crate::workspace::{Workspace, models_dir};
-use crate::{fetch, package, system};
+use crate::{bench_tensor, fetch, package, system};
 
 /// The formats that are measured: the weights of the demo's model in each.
 const TYPES: [&str; 3] = ["Q4_0", "Q4_1", "Q8_0"];
@@ -25,6 +25,9 @@ pub struct Args {
     /// Measure only the kernels, natively: matrix products in each weight format (`cargo bench --bench kernels`)
     #[arg(long)]
     kernels: bool,
+    /// Measure only tensor operations and a training step, natively, beside candle, burn and PyTorch
+    #[arg(long)]
+    tensor: bool,
     /// How often to measure; medians are reported
     #[arg(long, default_value_t = 5)]
     runs: u32,
@@ -55,6 +58,10 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         step("Measuring the kernels (one thread; one line of JSON each)");
         let mut bench = workspace.cargo();
         return process::run(bench.args(["bench", "--bench", "kernels"]).env("VOTIVE_THREADS", "1"));
+    }
+    if args.tensor {
+        let measured = bench_tensor::run(workspace)?;
+        return bench_tensor::save(workspace, &args.out.with_file_name("bench-tensor.json"), &measured);
     }
     step("Compiling the native command line (release)");
     process::run(workspace.cargo().args(["build", "--release", "--bin", "votive"]))?;
