@@ -1,6 +1,10 @@
 //! Files that are cut, that lie, or that are noise: each must be a clear error (or a file whose every tensor can be
 //! read), without a panic and without memory out of proportion to the file. An allocator counts.
 
+#[cfg(feature = "python")]
+#[path = "format_bad/python.rs"]
+mod python;
+
 use pollster::block_on;
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -51,24 +55,34 @@ static ALLOCATOR: Counting = Counting;
 
 /// What opening and reading all of these bytes may hold beside them: names and lists weigh more in memory than in
 /// the file (a string of no bytes takes 8 there, 24 here, and lists double), never without bound.
-fn allowance(len: usize) -> isize {
-    (64 * 1024 + 16 * len) as isize
+fn allowance(len: usize, factor: usize) -> isize {
+    (64 * 1024 + factor * len) as isize
 }
 
 /// Opens the bytes as a model and reads every tensor of it.
 fn open(name: &str, bytes: &[u8]) -> Result<Checkpoint, Error> {
+    open_within(name, bytes, 16)
+}
+
+/// As [`open`]; `factor` times the file's size may be held. Deflate makes up to 1032 bytes of one.
+fn open_within(name: &str, bytes: &[u8], factor: usize) -> Result<Checkpoint, Error> {
     let source: Box<dyn ByteSource> = Box::new(MemorySource::new(name, bytes.to_vec()));
     let before = LIVE.get();
     PEAK.set(before);
     let result = block_on(Checkpoint::open(vec![source]));
     if let Ok(checkpoint) = &result {
         for tensor in checkpoint.tensors() {
-            let read = block_on(checkpoint.read(&tensor.name)).expect("a tensor that was accepted can be read");
+            let read = match block_on(checkpoint.read(&tensor.name)) {
+                Ok(read) => read,
+                // What is compressed shows only then whether it is whole.
+                Err(error) if tensor.encoding.is_some() => return Err(error),
+                Err(error) => panic!("a tensor that was accepted cannot be read: {error}"),
+            };
             assert_eq!(Some(read.len()), tensor.dtype.bytes_for(tensor.shape.elements()), "{}", tensor.name);
         }
     }
     let held = PEAK.get() - before;
-    assert!(held <= allowance(bytes.len()), "{held} bytes held for a file of {}", bytes.len());
+    assert!(held <= allowance(bytes.len(), factor), "{held} bytes held for a file of {}", bytes.len());
     result
 }
 
@@ -285,8 +299,8 @@ fn safetensors_with_bad_headers() {
         (9u64, "is it complete?"),
         (1 << 20, "is it complete?"),
         (100_000_000, "is it complete?"),
-        (1 << 40, "GGUF and safetensors can be read"),
-        (u64::MAX, "GGUF and safetensors can be read"),
+        (1 << 40, "can be read"),
+        (u64::MAX, "can be read"),
     ] {
         let mut lie = safe("{}", 0);
         lie[..8].copy_from_slice(&length.to_le_bytes());

@@ -1,10 +1,13 @@
-//! One face over model files: GGUF (split or whole) and safetensors (sharded or whole), with the small files beside.
+//! One face over model files: GGUF, safetensors and PyTorch files (whole or in parts), NumPy's arrays, with the small
+//! files beside.
 
 use super::{
     ByteSource, Header, Metadata, TensorInfo, UnsupportedTensor, gguf,
     safetensors::{self, Index},
     source::read_all,
 };
+#[cfg(feature = "python")]
+use super::{npy, pytorch, zip};
 use crate::{
     backend::cpu::Buffer,
     dtype::DType,
@@ -22,6 +25,15 @@ pub enum Kind {
     Gguf,
     /// safetensors.
     Safetensors,
+    /// NumPy's `.npy`: one array, called like the file.
+    #[cfg(feature = "python")]
+    Npy,
+    /// NumPy's `.npz`.
+    #[cfg(feature = "python")]
+    Npz,
+    /// What `torch.save` writes.
+    #[cfg(feature = "python")]
+    PyTorch,
 }
 
 /// The weights of a model, by name, and the small files that came with them.
@@ -35,11 +47,17 @@ pub struct Checkpoint {
 }
 
 impl Kind {
-    /// `gguf` or `safetensors`.
+    /// `gguf`, `safetensors`, `npy`, `npz` or `pytorch`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gguf => "gguf",
             Self::Safetensors => "safetensors",
+            #[cfg(feature = "python")]
+            Self::Npy => "npy",
+            #[cfg(feature = "python")]
+            Self::Npz => "npz",
+            #[cfg(feature = "python")]
+            Self::PyTorch => "pytorch",
         }
     }
 }
@@ -47,8 +65,12 @@ impl Kind {
 /// Finds out from its first bytes what a file is and reads its header; `None` for a file that neither is nor pretends
 /// to be weights.
 pub async fn read_header(source: &dyn ByteSource) -> Result<Option<(Kind, Header)>> {
-    let head = read_all(source, 0, source.len().min(16) as usize).await?;
+    let head = read_all(source, 0, source.len().min(32) as usize).await?;
     let head = head.bytes();
+    #[cfg(feature = "python")]
+    if let Some(found) = read_python_header(source, head).await? {
+        return Ok(Some(found));
+    }
     if head.starts_with(&gguf::MAGIC) {
         Ok(Some((Kind::Gguf, gguf::read_header(source).await?)))
     } else if safetensors::is_safetensors(head) {
@@ -58,9 +80,31 @@ pub async fn read_header(source: &dyn ByteSource) -> Result<Option<(Kind, Header
     }
 }
 
+/// The header of a NumPy or PyTorch file; `None` for any other.
+#[cfg(feature = "python")]
+async fn read_python_header(source: &dyn ByteSource, head: &[u8]) -> Result<Option<(Kind, Header)>> {
+    if head.starts_with(&npy::MAGIC) {
+        return Ok(Some((Kind::Npy, npy::read_header(source).await?)));
+    }
+    if pytorch::is_legacy(head) {
+        return Ok(Some((Kind::PyTorch, pytorch::read_legacy_header(source).await?)));
+    }
+    if !zip::is_zip(head) {
+        return Ok(None);
+    }
+    let entries = zip::read_directory(source).await?;
+    if pytorch::pickle_of(&entries).is_some() {
+        return Ok(Some((Kind::PyTorch, pytorch::read_archive_header(source, entries).await?)));
+    }
+    if entries.iter().any(|e| e.name.ends_with(".npy")) || base_name(source.name()).ends_with(".npz") {
+        return Ok(Some((Kind::Npz, npy::read_archive_header(source, entries).await?)));
+    }
+    Ok(None)
+}
+
 impl Checkpoint {
-    /// Opens all files of one model, in any order: the parts of its GGUF or its safetensors files, and any others
-    /// (`config.json`, `tokenizer.json` …), which stay readable with [`Checkpoint::side_file`].
+    /// Opens all files of one model, in any order: the parts of its GGUF, its safetensors or its PyTorch files, and any
+    /// others (`config.json`, `tokenizer.json` …), which stay readable with [`Checkpoint::side_file`].
     ///
     /// What a source is follows from its first bytes, not from its name. Only headers are read.
     ///
@@ -79,12 +123,11 @@ impl Checkpoint {
         }
         let Some(kind) = kind else {
             let names: Vec<_> = sources.iter().map(|s| s.name()).collect();
-            let message = "no weights here: neither a GGUF nor a safetensors file";
-            return Err(Error::format(names.join(", "), message));
+            return Err(Error::format(names.join(", "), format!("no weights here: {READABLE}")));
         };
         match kind {
             Kind::Gguf => order_splits(&mut files)?,
-            Kind::Safetensors => {
+            _ => {
                 files.sort_by_key(|f| f.0);
                 check_shards(&sources, &files).await?;
             }
@@ -122,11 +165,12 @@ impl Checkpoint {
         })
     }
     /// The metadata of a GGUF file, of its first part if split (without the `split.` keys, since the parts are one
-    /// here); `None` for safetensors.
+    /// here); `None` for other formats.
     pub fn metadata(&self) -> Option<&Metadata> {
         (self.kind == Kind::Gguf).then_some(&self.metadata)
     }
-    /// What the header says beside the tensors, whatever the format (safetensors: the `__metadata__` strings).
+    /// What the header says beside the tensors, whatever the format (safetensors: the `__metadata__` strings; PyTorch:
+    /// the numbers and texts of the pickle).
     pub fn header_metadata(&self) -> &Metadata {
         &self.metadata
     }
@@ -143,12 +187,7 @@ impl Checkpoint {
     /// dtype, else copied into memory of its own, in pieces of at most 8 MB.
     pub async fn read(&self, name: &str) -> Result<Buffer> {
         let info = self.require(name)?;
-        let buffer = read_all(self.sources[info.source].as_ref(), info.offset, info.bytes).await?;
-        let alignment = element_alignment(info.dtype);
-        if !(buffer.bytes().as_ptr() as usize).is_multiple_of(alignment) {
-            return Buffer::copy_from(buffer.bytes());
-        }
-        Ok(buffer)
+        read_tensor(self.sources[info.source].as_ref(), info).await
     }
 
     /// A whole file that came with the weights, found by its name without folders; `None` when there is none.
@@ -160,6 +199,24 @@ impl Checkpoint {
     }
 }
 
+/// The bytes of a tensor in row-major order, aligned for its elements.
+pub(super) async fn read_tensor(source: &dyn ByteSource, info: &TensorInfo) -> Result<Buffer> {
+    #[cfg(feature = "python")]
+    if let Some(encoding) = &info.encoding {
+        return encoding.read(source, info).await;
+    }
+    aligned(read_all(source, info.offset, info.bytes).await?, info.dtype)
+}
+
+/// The same bytes where elements can be read in place; block formats are read bytewise.
+pub(super) fn aligned(buffer: Buffer, dtype: DType) -> Result<Buffer> {
+    let alignment = if dtype.is_quantized() { 1 } else { dtype.block_bytes() };
+    if (buffer.bytes().as_ptr() as usize).is_multiple_of(alignment) {
+        return Ok(buffer);
+    }
+    Buffer::copy_from(buffer.bytes())
+}
+
 async fn read_side_file(source: &dyn ByteSource) -> Result<Vec<u8>> {
     if source.len() > MAX_SIDE_FILE {
         let message = format!("has {} bytes; at most {MAX_SIDE_FILE} are read as a whole", source.len());
@@ -169,36 +226,45 @@ async fn read_side_file(source: &dyn ByteSource) -> Result<Vec<u8>> {
 }
 
 /// The last part of a path or address.
-fn base_name(name: &str) -> &str {
+pub(super) fn base_name(name: &str) -> &str {
     name.rsplit(['/', '\\']).next().unwrap_or(name)
 }
 
-/// Alignment that reading elements in place needs; block formats are read bytewise.
-fn element_alignment(dtype: DType) -> usize {
-    if dtype.is_quantized() { 1 } else { dtype.block_bytes() }
-}
+/// What a file of weights is.
+#[cfg(feature = "python")]
+const READABLE: &str = "neither a GGUF, a safetensors, a PyTorch nor a NumPy file";
+#[cfg(not(feature = "python"))]
+const READABLE: &str = "neither a GGUF nor a safetensors file";
 
-/// An error if a file that is no GGUF or safetensors file by its bytes pretends to be one by its name, or is weights of
-/// another kind; the message says what it looks like.
+/// An error if a file that holds no weights by its bytes pretends to by its name; the message says what it looks like.
 fn check_not_weights(source: &dyn ByteSource, head: &[u8]) -> Result<()> {
     let looks = match head {
+        [b'P', b'K', 3, 4, ..] if cfg!(feature = "python") => "a zip archive, but neither PyTorch's nor NumPy's",
         [b'P', b'K', 3, 4, ..] => "a zip archive, as PyTorch writes",
+        [0x80, 2..=5, ..] if cfg!(feature = "python") => "a Python pickle that torch.save did not write",
         [0x80, 2..=5, ..] => "a Python pickle, as old PyTorch writes",
         _ if [b"tjgg", b"lmgg", b"fmgg"].iter().any(|m| head.starts_with(*m)) => "an old ggml file, from before GGUF",
         _ if head.starts_with(b"version https:") => "a Git LFS pointer, not the file it points to",
         [b'<', ..] => "a web page: was the address right?",
         [] => "an empty file",
-        _ => "neither a GGUF nor a safetensors file",
+        _ => READABLE,
     };
     let name = base_name(source.name()).to_ascii_lowercase();
-    let claims = [".gguf", ".safetensors", ".bin", ".pt", ".pth"].iter().any(|end| name.ends_with(end));
+    let claims = [".gguf", ".safetensors", ".bin", ".pt", ".pth", ".npy", ".npz"].iter().any(|end| name.ends_with(end));
     if claims {
-        let message =
-            format!("is {looks} ({} bytes, beginning {head:02x?}); GGUF and safetensors can be read", source.len());
-        return Err(Error::format(source.name(), message));
+        let head = &head[..head.len().min(16)];
+        return Err(Error::format(
+            source.name(),
+            format!("is {looks} ({} bytes, beginning {head:02x?}); {CAN_BE_READ}", source.len()),
+        ));
     }
     Ok(())
 }
+
+#[cfg(feature = "python")]
+const CAN_BE_READ: &str = "GGUF, safetensors, PyTorch and NumPy files can be read";
+#[cfg(not(feature = "python"))]
+const CAN_BE_READ: &str = "GGUF and safetensors can be read";
 
 type Files<'a> = Vec<(&'a str, Header)>;
 
@@ -242,10 +308,10 @@ fn order_splits(files: &mut Files<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Checks the given safetensors files against the index, or against the number of files that their names tell.
+/// Checks the given safetensors or PyTorch files against the index, or against the number of files that their names tell.
 async fn check_shards(sources: &[Box<dyn ByteSource>], files: &Files<'_>) -> Result<()> {
     let have = |wanted: &str| files.iter().find(|(name, _)| base_name(name) == base_name(wanted));
-    if let Some(source) = sources.iter().find(|s| s.name().ends_with(".safetensors.index.json")) {
+    if let Some(source) = sources.iter().find(|s| s.name().ends_with(".index.json")) {
         let index = Index::from_json(source.name(), &read_side_file(source.as_ref()).await?)?;
         let missing: Vec<_> = index.files().into_iter().filter(|file| have(file).is_none()).collect();
         if !missing.is_empty() {
@@ -269,8 +335,8 @@ async fn check_shards(sources: &[Box<dyn ByteSource>], files: &Files<'_>) -> Res
         return Ok(());
     }
     for (name, _) in files {
-        let Some((stem, count)) = shard_name(name) else { continue };
-        let part = |no: u64| format!("{stem}-{no:05}-of-{count:05}.safetensors");
+        let Some((stem, count, ending)) = shard_name(name) else { continue };
+        let part = |no: u64| format!("{stem}-{no:05}-of-{count:05}{ending}");
         if let Some(missing) = (1..=count).map(part).find(|file| have(file).is_none()) {
             return Err(Error::format(*name, format!("is one of {count} files; {missing} is missing")));
         }
@@ -278,13 +344,14 @@ async fn check_shards(sources: &[Box<dyn ByteSource>], files: &Files<'_>) -> Res
     Ok(())
 }
 
-/// `stem-00001-of-00003.safetensors` → (`stem`, 3).
-fn shard_name(name: &str) -> Option<(&str, u64)> {
-    let (rest, count) = base_name(name).strip_suffix(".safetensors")?.rsplit_once("-of-")?;
+/// `stem-00001-of-00003.safetensors` → (`stem`, 3, `.safetensors`).
+fn shard_name(name: &str) -> Option<(&str, u64, &str)> {
+    let (rest, ending) = base_name(name).rsplit_once('.').filter(|(_, e)| ["safetensors", "bin"].contains(e))?;
+    let (rest, count) = rest.rsplit_once("-of-")?;
     let (stem, no) = rest.rsplit_once('-')?;
     let number = |s: &str| (s.len() == 5).then(|| s.parse::<u64>().ok()).flatten();
     number(no)?;
-    Some((stem, number(count)?))
+    Some((stem, number(count)?, &base_name(name)[base_name(name).len() - ending.len() - 1..]))
 }
 
 type Merged = (Metadata, IndexMap<String, TensorInfo>, Vec<UnsupportedTensor>);

@@ -1,19 +1,28 @@
 //! Model files: readers over any byte source, and writers.
 //!
 //! [`Checkpoint`] is the one face over all of them: it finds out from the first bytes what each source is, checks the
-//! headers, and reads one tensor at a time. [`gguf`] and [`safetensors`] hold what is particular to a format.
+//! headers, and reads one tensor at a time. [`gguf`], [`safetensors`], `npy` and `pytorch` hold what is particular to a
+//! format; the last two are there with the feature `python`.
 //!
 //! Every count, length and offset in a file is checked against the file's size before memory is asked for; what is
 //! wrong is an [`Error::Format`](crate::Error::Format) that names the file, the key or tensor, and the offset.
 
 pub mod checkpoint;
+#[cfg(feature = "python")]
+mod encoding;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod file;
 pub mod gguf;
 pub mod metadata;
+#[cfg(feature = "python")]
+pub mod npy;
+#[cfg(feature = "python")]
+pub mod pytorch;
 pub mod safetensors;
 pub mod source;
 pub mod write;
+#[cfg(feature = "python")]
+mod zip;
 
 pub use checkpoint::{Checkpoint, Kind, read_header};
 #[cfg(not(target_arch = "wasm32"))]
@@ -35,11 +44,20 @@ pub struct TensorInfo {
     pub shape: Shape,
     /// Where its bytes begin, counted from the start of its file.
     pub offset: u64,
-    /// How many bytes it has.
+    /// How many bytes it has, once read.
     pub bytes: usize,
     /// Which of a checkpoint's sources holds it.
     pub source: usize,
+    /// What is to be done with the bytes when they are read; `None` if they are plain elements in row-major order.
+    pub encoding: Option<Box<Encoding>>,
 }
+
+#[cfg(feature = "python")]
+pub use encoding::Encoding;
+/// Without the feature `python`, no format needs any.
+#[cfg(not(feature = "python"))]
+#[derive(Clone, Debug, PartialEq)]
+pub enum Encoding {}
 
 /// A tensor whose type this crate has no use for. The rest of the file stays readable; asking for this one is an error.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,8 +12,8 @@ const PREFERRED: [&str; 19] = [
     "Q3_K_L", "Q3_K_S", "Q2_K", "F16", "BF16", "F32",
 ];
 
-/// Files beside safetensors that a model needs or may use.
-const SIDE_FILES: [&str; 8] = [
+/// Files beside safetensors or PyTorch files that a model needs or may use.
+const SIDE_FILES: [&str; 9] = [
     "config.json",
     "generation_config.json",
     "tokenizer.json",
@@ -22,6 +22,7 @@ const SIDE_FILES: [&str; 8] = [
     "chat_template.jinja",
     "chat_template.json",
     "model.safetensors.index.json",
+    "pytorch_model.bin.index.json",
 ];
 
 /// One GGUF model: its file, or all parts of a split one in order.
@@ -36,15 +37,16 @@ struct Group {
 /// Chooses the files of one model among `names` (paths inside a folder or repository, `/` between folders).
 ///
 /// `pattern` may be a file, text that a file name must contain as a word (`Q8_0`), or a pattern with `*`. Without
-/// one, a GGUF is preferred to safetensors, and among GGUFs a middle quantization (`Q4_K_M`, `Q4_0`, `Q8_0` …). All
-/// parts of a split GGUF come together; safetensors come with their configuration and tokenizer.
+/// one, a GGUF is preferred to safetensors, and these to PyTorch's `pytorch_model.bin`; among GGUFs a middle quantization
+/// (`Q4_K_M`, `Q4_0`, `Q8_0` …). All parts of a split GGUF come together; the others come with their configuration and
+/// tokenizer.
 ///
 /// # Errors
 /// When nothing fits, several models fit, or a part is missing; the message lists what there is.
 pub fn select_files(names: &[String], pattern: Option<&str>) -> Result<Vec<String>> {
     let fail = |message: String| Err(Error::argument("model", message));
     if let Some(pattern) = pattern
-        && is_safetensors(pattern)
+        && (is_safetensors(pattern) || is_pytorch(pattern))
     {
         return match names.iter().find(|n| *n == pattern) {
             Some(_) => Ok(with_side_files(names, shards_of(names, pattern))),
@@ -96,8 +98,12 @@ pub fn select_files(names: &[String], pattern: Option<&str>) -> Result<Vec<Strin
         }
         return Ok(group.files);
     }
-    let weights: Vec<_> = names.iter().filter(|n| is_safetensors(n) && !n.contains('/')).collect();
-    let whole = weights.iter().find(|n| **n == "model.safetensors");
+    let mut weights: Vec<_> = names.iter().filter(|n| is_safetensors(n) && !n.contains('/')).collect();
+    if weights.is_empty() {
+        // Other pickles in the root are often no weights (`training_args.bin`, `optimizer.pt`).
+        weights = names.iter().filter(|n| is_pytorch(n) && n.starts_with("pytorch_model")).collect();
+    }
+    let whole = weights.iter().find(|n| ["model.safetensors", "pytorch_model.bin"].contains(&n.as_str()));
     let first = match (whole, weights.as_slice()) {
         (Some(whole), _) => whole,
         (None, [first, rest @ ..]) => {
@@ -107,13 +113,17 @@ pub fn select_files(names: &[String], pattern: Option<&str>) -> Result<Vec<Strin
             }
             first
         }
-        (None, []) => return fail(format!("no GGUF or safetensors file; there are: {}", list(names))),
+        (None, []) => return fail(format!("no GGUF, safetensors or pytorch_model.bin; there are: {}", list(names))),
     };
     Ok(with_side_files(names, shards_of(names, first)))
 }
 
 fn is_safetensors(name: &str) -> bool {
     name.ends_with(".safetensors")
+}
+
+fn is_pytorch(name: &str) -> bool {
+    [".bin", ".pt", ".pth"].iter().any(|ending| name.ends_with(ending))
 }
 
 /// `a-00001-of-00003` → (`a`, 1, 3).
@@ -140,9 +150,10 @@ fn gguf_groups(names: &[String]) -> Vec<Group> {
     groups
 }
 
-/// The shards that belong to the safetensors file `name`, or itself.
+/// The shards that belong to the safetensors or PyTorch file `name`, or itself.
 fn shards_of(names: &[String], name: &str) -> Vec<String> {
-    let part = |n: &str| split_part(n.strip_suffix(".safetensors")?).map(|(s, _, c)| (s.to_string(), c));
+    let ending = if is_safetensors(name) { ".safetensors" } else { ".bin" };
+    let part = |n: &str| split_part(n.strip_suffix(ending)?).map(|(s, _, c)| (s.to_string(), c));
     let Some(key) = part(name) else { return vec![name.to_string()] };
     let mut shards: Vec<_> = names.iter().filter(|n| part(n).as_ref() == Some(&key)).cloned().collect();
     shards.sort();
@@ -214,7 +225,7 @@ fn list<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
 /// The files of a model on disk, when `spec` is a file, a folder or `folder:pattern`; `None` when there is no such
 /// file or folder.
 ///
-/// A part of a split GGUF brings the other parts, a safetensors file its shards and side files.
+/// A part of a split GGUF brings the other parts, a safetensors or PyTorch file its shards and side files.
 pub fn local_model(spec: &str) -> Result<Option<Vec<PathBuf>>> {
     let path = Path::new(spec);
     if path.is_dir() {
@@ -223,7 +234,9 @@ pub fn local_model(spec: &str) -> Result<Option<Vec<PathBuf>>> {
     if path.exists() {
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let has_siblings = is_safetensors(&name) || name.strip_suffix(".gguf").is_some_and(|s| split_part(s).is_some());
+        let has_siblings = is_safetensors(&name)
+            || is_pytorch(&name)
+            || name.strip_suffix(".gguf").is_some_and(|s| split_part(s).is_some());
         return if has_siblings { files_of(folder, Some(&name)) } else { Ok(vec![path.into()]) }.map(Some);
     }
     match spec.rsplit_once(':') {
@@ -296,7 +309,13 @@ mod tests {
         ];
         let expected = [names[2], names[3], "config.json", "tokenizer.json", names[4]];
         assert_eq!(select(&names, None).unwrap(), expected);
-        assert!(select(&["pytorch_model.bin"], None).unwrap_err().contains("pytorch_model.bin"));
+        let old = ["config.json", "pytorch_model.bin", "training_args.bin"];
+        assert_eq!(select(&old, None).unwrap(), ["pytorch_model.bin", "config.json"]);
+        assert!(select(&old[2..], None).unwrap_err().contains("there are: training_args.bin"));
+        let (first, second) = ("pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin");
+        let shards = [second, first, "pytorch_model.bin.index.json"];
+        assert_eq!(select(&shards, None).unwrap(), [first, second, shards[2]]);
+        assert_eq!(select(&shards, Some(second)).unwrap(), [first, second, shards[2]]);
         assert!(select(&[], None).unwrap_err().contains("nothing"));
         let several = select(&["a.safetensors", "b.safetensors"], None).unwrap_err();
         assert!(several.contains("a.safetensors, b.safetensors"), "{several}");

@@ -12,7 +12,7 @@ use votive::{
 /// Longer metadata arrays (vocabularies) are shown by their length, unless asked for.
 const SHORT_ARRAY: usize = 16;
 
-/// Metadata and tensors of a GGUF or safetensors file.
+/// Metadata and tensors of a file of weights: GGUF, safetensors, PyTorch (.bin, .pt, .pth), NumPy (.npy, .npz).
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -33,7 +33,7 @@ pub struct InspectArgs {
 /// Runs the command.
 pub fn run(args: &InspectArgs) -> Result<()> {
     let source = FileSource::open(&args.file)?;
-    let not_weights = || Error::format(source.name(), "neither a GGUF nor a safetensors file");
+    let not_weights = || Error::format(source.name(), "neither GGUF, safetensors, PyTorch nor NumPy");
     let (kind, header) = pollster::block_on(read_header(&source))?.ok_or_else(not_weights)?;
     let format = kind.name();
     let name = args.file.display().to_string();

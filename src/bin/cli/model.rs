@@ -14,7 +14,7 @@ use votive::{
 /// Which model, and on how many threads.
 #[derive(Args)]
 pub struct ModelArgs {
-    /// A .gguf or .safetensors file, a folder, or a model of the hub: owner/name[@revision][:file or pattern].
+    /// A .gguf, .safetensors or PyTorch .bin file, a folder, or a model of the hub: owner/name[@revision][:file or pattern].
     #[arg(short, long, value_name = "PATH_OR_HUB_ID")]
     pub model: String,
     /// Most tokens of prompt and answer together; the model's own context length if not given.

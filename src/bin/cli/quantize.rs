@@ -238,7 +238,15 @@ mod tests {
     use super::*;
 
     fn info(name: &str, dims: &[usize]) -> TensorInfo {
-        TensorInfo { name: name.into(), dtype: DType::F16, shape: dims.into(), offset: 0, bytes: 0, source: 0 }
+        TensorInfo {
+            name: name.into(),
+            dtype: DType::F16,
+            shape: dims.into(),
+            offset: 0,
+            bytes: 0,
+            source: 0,
+            encoding: None,
+        }
     }
 
     #[test]

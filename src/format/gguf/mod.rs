@@ -5,6 +5,8 @@
 mod read;
 mod write;
 
+#[cfg(feature = "python")]
+pub(super) use read::check_disjoint;
 pub use read::read_header;
 pub use write::writer;
 

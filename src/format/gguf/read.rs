@@ -247,7 +247,15 @@ fn place(
         let (name, shape) = (entry.name, Shape::from(dims));
         match DType::from_gguf_id(entry.kind) {
             Some(dtype) => {
-                header.tensors.push(TensorInfo { name, dtype, shape, offset: start, bytes: size, source: 0 });
+                header.tensors.push(TensorInfo {
+                    name,
+                    dtype,
+                    shape,
+                    offset: start,
+                    bytes: size,
+                    source: 0,
+                    encoding: None,
+                });
             }
             None => {
                 let dtype = unsupported(entry.kind).map_or("", |u| u.1).to_string();

@@ -133,7 +133,15 @@ fn place(source: &dyn ByteSource, entries: Entries, data_start: u64) -> Result<H
             return Err(Error::OutOfMemory { what: format!("tensor {name:?}"), bytes });
         };
         let offset = data_start + start;
-        header.tensors.push(TensorInfo { name: name.clone(), dtype, shape, offset, bytes: size, source: 0 });
+        header.tensors.push(TensorInfo {
+            name: name.clone(),
+            dtype,
+            shape,
+            offset,
+            bytes: size,
+            source: 0,
+            encoding: None,
+        });
         spans.push((start, end, name));
     }
     spans.sort_unstable();
@@ -164,7 +172,7 @@ pub struct Index {
 impl Index {
     /// Parses the index; `file` is its name, for messages.
     pub fn from_json(file: &str, json: &[u8]) -> Result<Self> {
-        serde_json::from_slice(json).map_err(|e| Error::format(file, format!("is not an index of safetensors: {e}")))
+        serde_json::from_slice(json).map_err(|e| Error::format(file, format!("is not an index of weights: {e}")))
     }
     /// The files it names, each once, in order of appearance.
     pub fn files(&self) -> Vec<&str> {
