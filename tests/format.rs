@@ -217,7 +217,7 @@ fn finds_side_files_and_shards() {
         (vec![first(), memory("g.gguf", fs::read(golden("small.gguf")).unwrap())], "another format"),
         (vec![config()], "no weights"),
         (vec![], "no weights"),
-        (vec![memory("m.bin", b"PK\x03\x04zip and more than sixteen bytes".to_vec())], "PyTorch"),
+        (vec![memory("m.bin", b"PK\x03\x04zip and more than sixteen bytes".to_vec())], "zip archive"),
         (vec![memory("m.gguf", b"<!DOCTYPE html><html></html>".to_vec())], "web page"),
         (vec![memory("m.safetensors", b"version https://git-lfs.github.com/spec/v1".to_vec())], "Git LFS"),
         (vec![memory("m.gguf", vec![])], "empty file"),

@@ -92,7 +92,11 @@ async fn read_python_header(source: &dyn ByteSource, head: &[u8]) -> Result<Opti
     if !zip::is_zip(head) {
         return Ok(None);
     }
-    let entries = zip::read_directory(source).await?;
+    let entries = match zip::read_directory(source).await {
+        Ok(entries) => entries,
+        Err(error) if claims_weights(source) => return Err(error),
+        Err(_) => return Ok(None),
+    };
     if pytorch::pickle_of(&entries).is_some() {
         return Ok(Some((Kind::PyTorch, pytorch::read_archive_header(source, entries).await?)));
     }
@@ -249,9 +253,7 @@ fn check_not_weights(source: &dyn ByteSource, head: &[u8]) -> Result<()> {
         [] => "an empty file",
         _ => READABLE,
     };
-    let name = base_name(source.name()).to_ascii_lowercase();
-    let claims = [".gguf", ".safetensors", ".bin", ".pt", ".pth", ".npy", ".npz"].iter().any(|end| name.ends_with(end));
-    if claims {
+    if claims_weights(source) {
         let head = &head[..head.len().min(16)];
         return Err(Error::format(
             source.name(),
@@ -259,6 +261,12 @@ fn check_not_weights(source: &dyn ByteSource, head: &[u8]) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Does the name promise weights?
+fn claims_weights(source: &dyn ByteSource) -> bool {
+    let name = base_name(source.name()).to_ascii_lowercase();
+    [".gguf", ".safetensors", ".bin", ".pt", ".pth", ".npy", ".npz"].iter().any(|end| name.ends_with(end))
 }
 
 #[cfg(feature = "python")]

@@ -23,11 +23,11 @@ fn zip(files: &[(&str, &[u8])], change: impl Fn(&str, &mut Vec<u8>)) -> Vec<u8> 
         let size = (bytes.len() as u32).to_le_bytes();
         let head = [&[0; 12][..], &size, &size, &(name.len() as u16).to_le_bytes(), &[0; 2]].concat();
         let mut entry =
-            [b"PK\x01\x02\x14\0", &b"\x14\0"[..], &head[2..], &[0; 10], &(out.len() as u32).to_le_bytes()].concat();
+            [b"PK\x01\x02\x14\0", &b"\x14\0"[..], &head, &[0; 10], &(out.len() as u32).to_le_bytes()].concat();
         entry.extend(name.bytes());
         change("entry", &mut entry);
         directory.extend(entry);
-        let mut local = [b"PK\x03\x04\x14\0", &head[2..], name.as_bytes()].concat();
+        let mut local = [&b"PK\x03\x04\x14\0"[..], &head, name.as_bytes()].concat();
         change("local", &mut local);
         out.extend(local);
         out.extend(*bytes);
@@ -111,7 +111,7 @@ fn zip_archives_that_lie() {
     for (record, at, value, expected) in [
         ("entry", 8, &[1u8][..], "encrypted"),
         ("entry", 10, &[12], "method 12"),
-        ("entry", 10, &[8], "cannot be inflated"),
+        ("entry", 10, &[8], "inflate"),
         ("entry", 20, &[0xff; 4], "64-bit sizes"),
         ("entry", 20, &[0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff, 0x7f], "outside the archive"),
         ("entry", 24, &[0, 0, 0, 1], "two sizes differ"),
@@ -200,10 +200,15 @@ fn pickles_that_lie() {
 
 #[test]
 fn pickles_that_would_fill_the_memory() {
-    // The same memo entry again and again; lists without end; values without end on the stack.
-    refused("x.pt", &pt(&[&b"\x80\x02"[..], &b"N".repeat(1 << 17), b"."].concat()), "on the stack");
-    refused("x.pt", &pt(&[&b"\x80\x02"[..], &b"(".repeat(1 << 17), b"."].concat()), "on the stack");
-    refused("x.pt", &pt(&[&b"\x80\x02"[..], &b"]0".repeat(1 << 17), b"N."].concat()), "more values");
+    // Values without end on the stack, and lists without end: a list takes 24 bytes, in a vector that doubles.
+    let endless = |what: &[u8], expected: &str| {
+        let file = pt(&[&b"\x80\x02"[..], &what.repeat(1 << 17), b"N."].concat());
+        let error = open_within("x.pt", &file, 32).err().unwrap().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    endless(b"N", "on the stack");
+    endless(b"(", "on the stack");
+    endless(b"N\x85\x85\x850", "more values");
     let high = (0..1000u32).flat_map(|i| [&b"r"[..], &(u32::MAX - i).to_le_bytes()].concat()).collect::<Vec<_>>();
     assert!(open("x.pt", &pt(&[&b"\x80\x02N"[..], &high, b"."].concat())).is_ok());
     // A list that holds itself, and lists that hold the one before ten times each.
@@ -247,7 +252,7 @@ fn mutations_of_good_python_files() {
     let names = ["f4.npy", "big_fortran.npy", "stored.npz", "packed.pt", "tensor.pt", "nested.pt", "nested_legacy.bin"];
     for name in names {
         let good = golden(name);
-        let (mut opened, rounds) = (0, 6000);
+        let (mut opened, rounds) = (0, 3000);
         for _ in 0..rounds {
             let mut bytes = good.clone();
             mutate(&mut bytes, &mut noise);

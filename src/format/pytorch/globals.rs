@@ -22,7 +22,7 @@ pub(super) enum Global {
     Size,
     Device,
     /// A storage's or tensor's element type.
-    Kind(Kind),
+    Kind(&'static Kind),
     /// `torch.Tensor`, named as the type of a tensor.
     Type,
 }
@@ -30,7 +30,7 @@ pub(super) enum Global {
 const fn kind(dtype: &'static str, storage: &'static str, raw: Option<Raw>, size: usize) -> Kind {
     Kind { dtype, storage, raw, size }
 }
-const KINDS: [Kind; 19] = [
+static KINDS: [Kind; 19] = [
     kind("float32", "FloatStorage", Some(Raw::Same(DType::F32)), 4),
     kind("float16", "HalfStorage", Some(Raw::Same(DType::F16)), 2),
     kind("bfloat16", "BFloat16Storage", Some(Raw::Same(DType::BF16)), 2),
@@ -52,7 +52,7 @@ const KINDS: [Kind; 19] = [
     kind("float8_e5m2fnuz", "", None, 1),
 ];
 /// A storage that does not say what it holds.
-const BYTES: Kind = kind("uint8", "UntypedStorage", Some(Raw::Same(DType::U8)), 1);
+static BYTES: Kind = kind("uint8", "UntypedStorage", Some(Raw::Same(DType::U8)), 1);
 
 impl Global {
     pub fn find(module: &str, name: &str) -> Option<Self> {
@@ -67,9 +67,9 @@ impl Global {
             ("torch", "Tensor") => Self::Type,
             ("torch", "Size") => Self::Size,
             ("torch", "device") => Self::Device,
-            ("torch" | "torch.storage", "UntypedStorage" | "_UntypedStorage") => Self::Kind(BYTES),
+            ("torch" | "torch.storage", "UntypedStorage" | "_UntypedStorage") => Self::Kind(&BYTES),
             ("torch" | "torch.cuda", _) => {
-                Self::Kind(*KINDS.iter().find(|k| name == k.dtype || (name == k.storage && !name.is_empty()))?)
+                Self::Kind(KINDS.iter().find(|k| name == k.dtype || (name == k.storage && !name.is_empty()))?)
             }
             _ => return None,
         })

@@ -8,7 +8,7 @@ use crate::error::Error;
 use std::collections::HashMap;
 
 /// Most values on the stack; Python's picklers put at most a few thousand there at a time.
-const MAX_STACK: usize = 1 << 16;
+const MAX_STACK: usize = 1 << 14;
 /// An allowance for lists, tuples, dictionaries and memo entries beside what the pickle's length allows.
 const SPARE: usize = 1024;
 
@@ -39,7 +39,7 @@ pub(super) enum Value {
 #[derive(Debug)]
 pub(super) struct Storage<'a> {
     pub key: &'a str,
-    pub kind: Kind,
+    pub kind: &'static Kind,
     /// Where it begins in the elements under `key`.
     pub base: u64,
 }
@@ -49,7 +49,7 @@ pub(super) struct Storage<'a> {
 pub(super) struct Tensor {
     pub storage: u32,
     /// Its own element type, where the storage is of bytes.
-    pub kind: Option<Kind>,
+    pub kind: Option<&'static Kind>,
     pub offset: u64,
     pub sizes: Vec<u64>,
     pub strides: Vec<u64>,

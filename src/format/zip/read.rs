@@ -85,7 +85,9 @@ pub(crate) async fn read_directory(source: &dyn ByteSource) -> Result<Vec<Entry>
             STORED => return fail(format!("zip entry {name:?} is stored, but its two sizes differ")),
             DEFLATED => true,
             other => {
-                return fail(format!("zip entry {name:?} is compressed by method {other}; stored and deflate are read"));
+                return fail(format!(
+                    "zip entry {name:?} is compressed by method {other}; stored and deflate are read"
+                ));
             }
         };
         if deflated && size / MAX_RATIO > compressed {
