@@ -128,6 +128,10 @@ impl Weights {
     pub async fn buffer(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Parameter> {
         self.entry(name, shape.into(), init, false, true).await
     }
+    /// Are missing parameters made?
+    pub(super) fn creates_missing(&self) -> bool {
+        matches!(self.source, Source::Parameters(..))
+    }
     async fn entry(&self, name: &str, shape: Shape, init: Init, trainable: bool, f32: bool) -> Result<Parameter> {
         let name = self.full(name);
         let Source::Parameters(store, base) = &self.source else {
