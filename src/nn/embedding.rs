@@ -27,21 +27,22 @@ impl Embedding {
         let init = Init::Normal { mean: 0.0, std: 1.0 };
         Ok(Self::new(weights.parameter("weight", [vocabulary, size], init).await?))
     }
-    /// The same with an id whose row is not trained: PyTorch's `padding_idx`. Its row is set to zero if it is trainable.
+    /// As [`Embedding::load`], with an id whose row is not trained: PyTorch's `padding_idx`. In a new table this row is zero.
     ///
     /// # Errors
-    /// When there is no such row.
-    pub fn with_padding(self, id: u32) -> Result<Self> {
-        let table = self.table.get();
-        let rows = table.dim(0)?;
-        if id as usize >= rows {
-            return Err(Error::argument("embedding", format!("padding id {id} in a table of {rows} rows")));
+    /// When the table is missing or of another shape, or has no such row.
+    pub async fn load_with_padding(weights: &Weights, vocabulary: usize, size: usize, padding: u32) -> Result<Self> {
+        if padding as usize >= vocabulary {
+            return Err(Error::argument("embedding", format!("padding id {padding} in a table of {vocabulary} rows")));
         }
-        if self.table.is_trainable() {
-            let zeros = Tensor::zeros([1, table.dim(1)?], table.dtype(), table.device())?;
-            self.table.set(&table.detach().write_slice(0, id as usize, &zeros)?)?;
+        let new = !weights.contains("weight");
+        let embedding = Self { padding: Some(padding), ..Self::load(weights, vocabulary, size).await? };
+        if new {
+            let table = embedding.table.get().detach();
+            let zeros = Tensor::zeros([1, size], table.dtype(), table.device())?;
+            embedding.table.set(&table.write_slice(0, padding as usize, &zeros)?)?;
         }
-        Ok(Self { padding: Some(id), ..self })
+        Ok(embedding)
     }
     /// Ids (any integer dtype) `[..]` → f32 `[.., size]`.
     ///
