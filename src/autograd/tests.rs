@@ -113,7 +113,7 @@ fn checkpoints_hold_less_and_give_the_same() -> Result<()> {
     };
     let alive = |held: &Held| held.lock().unwrap().iter().filter(|weak| weak.strong_count() > 0).count();
     let (plain, checkpointed) = (Held::default(), Held::default());
-    let all = layer(&plain, &w)(&[x.clone()])?.sum(..)?;
+    let all = layer(&plain, &w)(std::slice::from_ref(&x))?.sum(..)?;
     let few = checkpoint(&[&x], layer(&checkpointed, &w))?.sum(..)?;
     assert_eq!((alive(&plain), alive(&checkpointed)), (5, 0));
     let (all, few) = (all.backward()?, few.backward()?);
