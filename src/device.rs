@@ -40,6 +40,11 @@ impl Device {
     pub fn is_cpu(&self) -> bool {
         self.0.name() == "cpu"
     }
+    /// One with a backend of a test's own.
+    #[cfg(test)]
+    pub(crate) fn of(backend: Arc<dyn Backend>) -> Self {
+        Self(backend)
+    }
     /// The backend that runs operations.
     pub(crate) fn backend(&self) -> &dyn Backend {
         &*self.0

@@ -226,3 +226,16 @@ impl Tensor {
         self.with_node(Node::step(MadeBy::View(ViewOp::Reshape), vec![self.clone()]))
     }
 }
+
+/// Every computation that led to a tensor, for tests that look for what is missing.
+#[cfg(test)]
+pub(crate) fn steps(x: &Tensor) -> Vec<&MadeBy> {
+    let (mut left, mut seen, mut found) = (vec![x], std::collections::HashSet::new(), Vec::new());
+    while let Some(node) = left.pop().and_then(|x| x.node()) {
+        if let Some(step) = node.made_by().filter(|_| seen.insert(node.id())) {
+            found.push(&step.made_by);
+            left.extend(step.inputs.iter().filter(|x| x.is_tracked()));
+        }
+    }
+    found
+}

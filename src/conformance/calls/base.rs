@@ -5,12 +5,13 @@ use crate::{
     dtype::DType,
     error::{Error, Result},
     op::{Gate, Op, RopeLayout},
-    tensor::Tensor,
+    shape::{HOLE, Shape},
+    tensor::{AttentionOptions, Tensor},
 };
 
 pub(super) fn call(op: &str, args: &Args<'_>, inputs: &[&Tensor]) -> Result<Option<Call>> {
     if let Some(fused) = fused(op, args, inputs)? {
-        return Ok(Some(Call::Op(fused)));
+        return Ok(Some(fused));
     }
     let result = match inputs {
         _ if op == "cat" => Some(Tensor::cat(inputs, args.dim("dim")?)?),
@@ -23,33 +24,49 @@ pub(super) fn call(op: &str, args: &Args<'_>, inputs: &[&Tensor]) -> Result<Opti
     Ok(result.map(Call::Result))
 }
 
-/// The fused operation of that name, if it is one.
-fn fused(op: &str, args: &Args<'_>, inputs: &[&Tensor]) -> Result<Option<Op>> {
+/// Layers in one operation each: by their method and by their decomposition.
+fn fused(op: &str, args: &Args<'_>, inputs: &[&Tensor]) -> Result<Option<Call>> {
     let dim = || inputs[0].shape().dim("conformance", args.dim("dim")?);
-    Ok(Some(match op {
-        "linear" => Op::Linear,
-        "embedding" => Op::Embedding { dtype: DType::from_name(&args.text("dtype")?)? },
-        "softmax" => Op::Softmax { dim: dim()? },
-        "log_softmax" => Op::LogSoftmax { dim: dim()? },
-        "rms_norm" => Op::RmsNorm { eps: args.number("eps")? },
-        "layer_norm" => Op::LayerNorm { eps: args.number("eps")? },
-        "rope" if args.flag("interleaved") => Op::Rope { layout: RopeLayout::Interleaved },
-        "rope" => Op::Rope { layout: RopeLayout::Half },
-        "attention" => Op::Attention {
-            scale: args.number("scale")? as f32,
-            causal: args.flag("causal"),
-            window: args.optional("window").map(|w| w as usize),
-            softcap: args.optional("softcap").map(|c| c as f32),
-        },
-        "gated" => Op::Gated(match args.text("gate")?.as_str() {
-            "silu" => Gate::Silu,
-            "gelu" => Gate::Gelu,
-            "gelu_tanh" => Gate::GeluTanh,
-            "relu" => Gate::Relu,
-            other => return Err(Error::argument("conformance", format!("no gate {other}"))),
-        }),
+    let (direct, op) = match (op, inputs) {
+        ("linear", [x, w, bias @ ..]) => (x.linear(w, bias.first().copied())?, Op::Linear),
+        ("embedding", [ids, table]) => {
+            let dtype = DType::from_name(&args.text("dtype")?)?;
+            (ids.embedding(table, dtype)?, Op::Embedding { dtype })
+        }
+        ("softmax", [x]) => (x.softmax(args.dim("dim")?)?, Op::Softmax { dim: dim()? }),
+        ("log_softmax", [x]) => (x.log_softmax(args.dim("dim")?)?, Op::LogSoftmax { dim: dim()? }),
+        ("rms_norm", [x, w]) => {
+            let eps = args.number("eps")?;
+            (x.rms_norm(w, eps)?, Op::RmsNorm { eps })
+        }
+        ("layer_norm", [x, w, bias @ ..]) => {
+            let eps = args.number("eps")?;
+            (x.layer_norm(w, bias.first().copied(), eps)?, Op::LayerNorm { eps })
+        }
+        ("rope", [x, cos, sin]) => {
+            let layout = if args.flag("interleaved") { RopeLayout::Interleaved } else { RopeLayout::Half };
+            (x.rope(cos, sin, layout)?, Op::Rope { layout })
+        }
+        ("attention", [q, k, v, mask @ ..]) => {
+            let (scale, causal) = (args.number("scale")? as f32, args.flag("causal"));
+            let window = args.optional("window").map(|w| w as usize);
+            let softcap = args.optional("softcap").map(|c| c as f32);
+            let options = AttentionOptions { scale, causal, window, softcap };
+            (q.attention(k, v, mask.first().copied(), options)?, Op::Attention { scale, causal, window, softcap })
+        }
+        ("gated", [a, b]) => {
+            let gate = match args.text("gate")?.as_str() {
+                "silu" => Gate::Silu,
+                "gelu" => Gate::Gelu,
+                "gelu_tanh" => Gate::GeluTanh,
+                "relu" => Gate::Relu,
+                other => return Err(Error::argument("conformance", format!("no gate {other}"))),
+            };
+            (a.gated(gate, b)?, Op::Gated(gate))
+        }
         _ => return Ok(None),
-    }))
+    };
+    Ok(Some(Call::Fused(direct, op)))
 }
 
 fn unary(op: &str, args: &Args<'_>, x: &Tensor) -> Result<Option<Tensor>> {
@@ -87,8 +104,8 @@ fn unary(op: &str, args: &Args<'_>, x: &Tensor) -> Result<Option<Tensor>> {
         "mean" => reduce!(mean, mean_keepdim),
         "max" => reduce!(max, max_keepdim),
         "min" => reduce!(min, min_keepdim),
-        // PyTorch's has one dimension, not a list.
-        "prod" => x.prod(args.list("dims")?.first().map_or(0, |&d| d as isize)),
+        "prod" if args.flag("round") => x.round()?.mul(x)?.prod(&args.dims("dims")?[..]),
+        "prod" => reduce!(prod, prod_keepdim),
         "argmax" if args.flag("keep") => x.argmax_keepdim(args.dim("dim")?),
         "argmax" => x.argmax(args.dim("dim")?),
         "argmin" if args.flag("keep") => x.argmin_keepdim(args.dim("dim")?),
@@ -97,6 +114,45 @@ fn unary(op: &str, args: &Args<'_>, x: &Tensor) -> Result<Option<Tensor>> {
         "argsort" => x.argsort(args.dim("dim")?, args.flag("descending")),
         "sort" => x.sort(args.dim("dim")?, args.flag("descending")).map(|sorted| sorted.0),
         "topk" => x.topk(args.size("k")?, args.dim("dim")?, true).map(|top| top.0),
+        "add_scalar" => x.add_scalar(args.number("value")?),
+        "sub_scalar" => x.sub_scalar(args.number("value")?),
+        "mul_scalar" => x.mul_scalar(args.number("value")?),
+        "div_scalar" => x.div_scalar(args.number("value")?),
+        "pow_scalar" => x.pow_scalar(args.number("value")?),
+        "minimum_scalar" => x.minimum_scalar(args.number("value")?),
+        "maximum_scalar" => x.maximum_scalar(args.number("value")?),
+        "eq_scalar" => x.eq_scalar(args.number("value")?),
+        "ne_scalar" => x.ne_scalar(args.number("value")?),
+        "lt_scalar" => x.lt_scalar(args.number("value")?),
+        "le_scalar" => x.le_scalar(args.number("value")?),
+        "gt_scalar" => x.gt_scalar(args.number("value")?),
+        "ge_scalar" => x.ge_scalar(args.number("value")?),
+        _ => return view(op, args, x),
+    };
+    result.map(Some)
+}
+
+fn view(op: &str, args: &Args<'_>, x: &Tensor) -> Result<Option<Tensor>> {
+    let part = |parts: Vec<Tensor>| -> Result<Tensor> {
+        let at = args.size("part")?;
+        parts.get(at).cloned().ok_or_else(|| Error::argument("conformance", format!("no part {at}")))
+    };
+    let result = match op {
+        "split" => x.split(&args.list("sizes")?, args.dim("dim")?).and_then(part),
+        "chunk" => x.chunk(args.size("chunks")?, args.dim("dim")?).and_then(part),
+        "squeeze" => x.squeeze(args.dim("dim")?),
+        "unsqueeze" => x.unsqueeze(args.dim("dim")?),
+        "flatten" => x.flatten(args.dim("start")?, args.dim("end")?),
+        "flatten_all" => x.flatten_all(),
+        "expand" => {
+            let size = |d: isize| usize::try_from(d).unwrap_or(HOLE);
+            x.expand(args.dims("shape")?.into_iter().map(size).collect::<Vec<_>>())
+        }
+        "broadcast_to" => x.broadcast_to(Shape::from(args.list("shape")?)),
+        "transpose" => x.transpose(args.dim("a")?, args.dim("b")?),
+        "t" => x.t(),
+        "select" => x.select(args.dim("dim")?, args.size("index")?),
+        "contiguous" => x.contiguous(),
         "permute" => x.permute(args.list("order")?),
         "narrow" => x.narrow(args.dim("dim")?, args.size("start")?, args.size("len")?),
         "reshape" => x.reshape(args.list("shape")?),

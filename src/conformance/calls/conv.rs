@@ -115,8 +115,8 @@ pub(super) fn call(op: &str, args: &Args<'_>, inputs: &[&Tensor]) -> Result<Opti
             };
             x.interpolate(size, mode, args.flag("corners"))?
         }
-        "rfft" => return Ok(Some(Call::Op(Op::Rfft))),
-        "irfft" => return Ok(Some(Call::Op(Op::Irfft { n: args.size("n")? }))),
+        "rfft" => return Ok(Some(Call::Fused(x.rfft()?, Op::Rfft))),
+        "irfft" => return Ok(Some(Call::Fused(x.irfft(args.size("n")?)?, Op::Irfft { n: args.size("n")? }))),
         "stft" => x.stft(a, &args.stft()?)?,
         "istft" => x.istft(a, args.size("length").ok(), &args.stft()?)?,
         "group_norm" => x.group_norm(args.size("groups")?, a, b, eps()?)?,

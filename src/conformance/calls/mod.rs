@@ -32,8 +32,8 @@ pub(super) static ROOMS: &[Room] = &[room!(autograd), room!(base), room!(conv), 
 pub(super) enum Call {
     /// The result of a method.
     Result(Tensor),
-    /// An operation to apply, and to decompose if it can be.
-    Op(Op),
+    /// The result of a method that is one operation, whose decomposition gives the same.
+    Fused(Tensor, Op),
 }
 
 /// Results of one case.
@@ -84,9 +84,8 @@ pub(super) fn run(op: &str, args: &Value, inputs: &[&Tensor]) -> Result<Results>
     for (_, _, call) in ROOMS {
         match call(op, &args, inputs)? {
             Some(Call::Result(direct)) => return Ok(Results { direct, decomposed: None }),
-            Some(Call::Op(op)) => {
-                let decomposed = op.decompose(inputs).transpose()?;
-                return Ok(Results { direct: Tensor::apply(op, inputs)?, decomposed });
+            Some(Call::Fused(direct, op)) => {
+                return Ok(Results { direct, decomposed: op.decompose(inputs).transpose()? });
             }
             None => {}
         }

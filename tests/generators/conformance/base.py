@@ -239,3 +239,37 @@ case("rms_norm", rms, [x([0, 8]), x([8])], args={"eps": 1e-5}, name="rms_norm_em
 case("layer_norm", lambda t, w: F.layer_norm(t, t.shape[-1:], w, None, 1e-5), [x([0, 8]), x([8])], args={"eps": 1e-5}, name="layer_norm_empty")
 case("rope", lambda t, c, s: rope(t, c, s, False), [x([2, 0, 8]), x([0, 4]), x([0, 4])], args={"interleaved": False}, name="rope_empty")
 case("attention", lambda q, k, v: attention(q, k, v, scale=0.25), [x([2, 4, 0, 8]), x([2, 2, 7, 8]), x([2, 2, 7, 8])], args={"scale": 0.25}, name="attention_empty")
+
+# ---- with one number
+SCALAR = {"add_scalar": torch.add, "sub_scalar": torch.sub, "mul_scalar": torch.mul, "div_scalar": torch.div,
+          "minimum_scalar": lambda t, v: t.clamp(max=v), "maximum_scalar": lambda t, v: t.clamp(min=v)}
+for op, f in SCALAR.items():
+    case(op, lambda t: f(t, 1.25), [x(SHAPE)], FLOATS, {"value": 1.25}, name=f"{op}_number")
+    case(op, lambda t: f(t, 1.25), [x([])], args={"value": 1.25}, name=f"{op}_number_scalar")
+    case(op, lambda t: f(t, 1.25), [x([2, 0])], args={"value": 1.25}, name=f"{op}_number_empty")
+    if op != "div_scalar":
+        case(op, lambda t: f(t, 3), [x(SHAPE, 5, 20)], INTS, {"value": 3}, name=f"{op}_number_int")
+for value in (2.5, 2.0, -1.0, 0.0):
+    case("pow_scalar", lambda t: t.pow(value), [x(SHAPE, 0.25, 3)], FLOATS, {"value": value}, name=f"pow_scalar_{value}")
+case("pow_scalar", lambda t: t.pow(3), [x(SHAPE)], args={"value": 3}, name="pow_scalar_negative")
+for op in ["eq", "ne", "lt", "le", "gt", "ge"]:
+    case(f"{op}_scalar", lambda t: getattr(torch, op)(t, 2), [x(SHAPE, 0, 4)], FLOATS + INTS, {"value": 2}, name=f"{op}_number")
+
+# ---- more views
+case("prod", lambda t: t.prod(1, True), [x(SHAPE)], FLOATS, {"dims": [1], "keep": True}, name="prod_keep")
+case("prod", lambda t: (t.round() * t).prod(1), [x([4, 6], -1, 1.4)], ["f32", "f64"], {"dims": [1], "keep": False, "round": True},
+     name="prod_zeros", second=False)
+for part in (0, 1):
+    case("split", lambda t: t.split([1, 3], 1)[part], [x([2, 4, 3], 0, 50)], ["f32", "u8"], {"sizes": [1, 3], "dim": 1, "part": part}, name=f"split_{part}")
+    case("chunk", lambda t: t.chunk(2, -1)[part], [x([2, 5], 0, 50)], ["f32", "u8"], {"chunks": 2, "dim": -1, "part": part}, name=f"chunk_{part}")
+case("squeeze", lambda t: t.squeeze(1), [x([3, 1, 2])], ["f32", "f16"], {"dim": 1})
+case("unsqueeze", lambda t: t.unsqueeze(-1), [x([3, 2])], ["f32", "f16"], {"dim": -1})
+case("unsqueeze", lambda t: t.unsqueeze(0), [x([])], args={"dim": 0}, name="unsqueeze_scalar")
+case("flatten", lambda t: t.flatten(1, 2), [x([2, 3, 4, 2])], ["f32", "f16"], {"start": 1, "end": 2})
+case("flatten_all", lambda t: t.flatten(), [x(SHAPE, 0, 50)], ["f32", "u8"])
+case("expand", lambda t: t.expand(2, -1, 4), [x([3, 1], 0, 50)], ["f32", "u8"], {"shape": [2, -1, 4]})
+case("broadcast_to", lambda t: t.broadcast_to(2, 3, 4), [x([3, 1], 0, 50)], ["f32", "u8"], {"shape": [2, 3, 4]})
+case("transpose", lambda t: t.transpose(0, -1), [x(SHAPE, 0, 50)], ["f32", "u8"], {"a": 0, "b": -1})
+case("t", lambda t: t.t(), [x([3, 4], 0, 50)], ["f32", "u8"])
+case("select", lambda t: t.select(1, 2), [x(SHAPE, 0, 50)], ["f32", "u8"], {"dim": 1, "index": 2})
+case("contiguous", lambda t: t.contiguous(), [x(SHAPE, 0, 50)], FLOATS + INTS)

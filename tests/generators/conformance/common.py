@@ -68,6 +68,7 @@ def case(op, f, inputs, dtypes=("f32",), args=None, name=None, tolerance=None, g
             if spec["dtype"] in ("f16", "bf16"):
                 t = t.float()
             tensors.append(t)
+            assert spec["low"] >= 0 or spec["dtype"] not in ("u8", "u32"), f"{name or op}: unsigned inputs below zero"
             specs.append({k: v for k, v in spec.items() if v is not None})
         out = f(*tensors)
         key = f"{name or op}/{dtype}"
