@@ -57,11 +57,27 @@ operations! {
     Op::Unary(Unary::Sqr) => Yes;
     Op::Unary(Unary::Sin) => Yes;
     Op::Unary(Unary::Cos) => Yes;
+    Op::Unary(Unary::Tan) => Yes;
+    Op::Unary(Unary::Asin) => Yes;
+    Op::Unary(Unary::Acos) => Yes;
+    Op::Unary(Unary::Atan) => Yes;
+    Op::Unary(Unary::Sinh) => Yes;
+    Op::Unary(Unary::Cosh) => Yes;
     Op::Unary(Unary::Tanh) => Yes;
+    Op::Unary(Unary::Asinh) => Yes;
+    Op::Unary(Unary::Acosh) => Yes;
+    Op::Unary(Unary::Atanh) => Yes;
+    Op::Unary(Unary::Exp2) => Yes;
+    Op::Unary(Unary::Expm1) => Yes;
+    Op::Unary(Unary::Log2) => Yes;
+    Op::Unary(Unary::Log10) => Yes;
+    Op::Unary(Unary::Log1p) => Yes;
     Op::Unary(Unary::Erf) => Yes;
+    Op::Unary(Unary::Erfinv) => Yes;
     Op::Unary(Unary::Floor) => Yes;
     Op::Unary(Unary::Ceil) => Yes;
     Op::Unary(Unary::Round) => Yes;
+    Op::Unary(Unary::Trunc) => Yes;
     Op::Unary(Unary::Sigmoid) => Yes;
     Op::Unary(Unary::Relu) => Yes;
     Op::Unary(Unary::Silu) => Yes;
@@ -74,6 +90,11 @@ operations! {
     Op::Binary(Binary::Pow) => Yes;
     Op::Binary(Binary::Min) => Yes;
     Op::Binary(Binary::Max) => Yes;
+    Op::Binary(Binary::Atan2) => Yes;
+    Op::Binary(Binary::Remainder) => Yes;
+    Op::Binary(Binary::Fmod) => Yes;
+    Op::Binary(Binary::Hypot) => Yes;
+    Op::Binary(Binary::Copysign) => Yes;
     Op::Affine { .. } => Yes;
     Op::Clamp { .. } => Yes;
     Op::Compare(Compare::Eq) => Integers;
@@ -90,11 +111,13 @@ operations! {
     Op::Reduce { reduce: Reduce::Prod, .. } => Yes;
     Op::ArgReduce { .. } => Integers;
     Op::CumSum { .. } => Yes;
+    Op::CumProd { .. } => Yes;
     Op::ArgSort { .. } => Integers;
     Op::TopK { .. } => Integers;
     Op::Cat { .. } => Yes;
     Op::Gather { .. } => Yes;
     Op::IndexSelect { .. } => Yes;
+    Op::Scatter { .. } => Yes;
     Op::ScatterAdd { .. } => Yes;
     Op::Matmul => Yes;
     Op::MaxIndices { .. } => Integers;
@@ -132,6 +155,7 @@ views! {
     ViewOp::Narrow { .. },
     ViewOp::Broadcast,
     ViewOp::Unfold { .. },
+    ViewOp::Step { .. },
 }
 
 /// Operations of cases with floating inputs that have no gradient.
