@@ -18,9 +18,9 @@ fn weights(gradient: &Gradient, result: &Tensor) -> Result<Tensor> {
 }
 
 /// The results of a case (direct, decomposed) with their gradients to its inputs.
-type Found = Vec<(&'static str, Tensor, Vec<Option<Tensor>>)>;
+pub(super) type Found = Vec<(&'static str, Tensor, Vec<Option<Tensor>>)>;
 
-fn gradients(case: &Case, gradient: &Gradient, inputs: &[&Tensor]) -> Result<Found> {
+pub(super) fn gradients(case: &Case, gradient: &Gradient, inputs: &[&Tensor]) -> Result<Found> {
     let leaves: Vec<_> = inputs.iter().map(|x| x.requires_grad()).collect();
     let results = calls::run(&case.op, &case.args, &leaves.iter().collect::<Vec<_>>())?;
     let how = [("", Some(results.direct)), ("decomposed: ", results.decomposed)];
@@ -39,7 +39,7 @@ fn fail(what: &str, i: usize, message: impl std::fmt::Display) -> Error {
 }
 
 /// Compares relative to the largest element: sums of terms that cancel are as exact as the terms.
-async fn close(found: &Tensor, want: &Tensor, tolerance: f64) -> Result<()> {
+pub(super) async fn close(found: &Tensor, want: &Tensor, tolerance: f64) -> Result<()> {
     let size = match want.elements() {
         0 => 1.0,
         _ => want.to_dtype(DType::F64)?.abs()?.max(..)?.to_scalar::<f64>().await?.max(1.0),

@@ -11,6 +11,7 @@ mod calls;
 #[cfg(test)]
 mod coverage;
 mod gradient;
+mod variants;
 
 use crate::{
     backend::cpu::Buffer,
@@ -234,12 +235,18 @@ async fn stored(golden: &Checkpoint, name: &str) -> Result<Tensor> {
 /// # Errors
 /// When the golden file cannot be read; failing cases are outcomes.
 pub async fn run(device: &Device) -> Result<Vec<Outcome>> {
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut opened) = (Vec::new(), Vec::new());
+    let mut covered = variants::Covered::new();
     for &(room, bytes, _) in calls::ROOMS {
         let (golden, cases) = open(room, bytes).await?;
-        for case in &cases {
+        cases.iter().for_each(|case| variants::cover(&mut covered, case));
+        opened.push((golden, cases));
+    }
+    for (golden, cases) in &opened {
+        for case in cases {
+            variants::run(case, &covered, device, &mut outcomes).await;
             for arrangement in Arrangement::ALL {
-                match run_case(case, &golden, arrangement, device).await {
+                match run_case(case, golden, arrangement, device).await {
                     Ok(None) => {}
                     Ok(Some(name)) => outcomes.push(Outcome { name, error: None }),
                     Err(error) => {
