@@ -273,3 +273,31 @@ case("transpose", lambda t: t.transpose(0, -1), [x(SHAPE, 0, 50)], ["f32", "u8"]
 case("t", lambda t: t.t(), [x([3, 4], 0, 50)], ["f32", "u8"])
 case("select", lambda t: t.select(1, 2), [x(SHAPE, 0, 50)], ["f32", "u8"], {"dim": 1, "index": 2})
 case("contiguous", lambda t: t.contiguous(), [x(SHAPE, 0, 50)], FLOATS + INTS)
+for op, f, shape, args in [
+    ("narrow", lambda t: t.narrow(0, 0, 0), [0, 3], {"dim": 0, "start": 0, "len": 0}),
+    ("topk", lambda t: t.topk(2, 1)[0], [0, 3], {"k": 2, "dim": 1}),
+    ("transpose_reshape", lambda t: t.transpose(0, -1).reshape(0, 4), [2, 0, 2], {"shape": [0, 4]}),
+    ("repeat_interleave", lambda t: t.repeat_interleave(3, 1), [0, 2], {"repeats": 3, "dim": 1}),
+    ("split", lambda t: t.split([0, 2], 1)[0], [3, 2], {"sizes": [0, 2], "dim": 1, "part": 0}),
+    ("chunk", lambda t: t.chunk(2, 1)[1], [0, 4], {"chunks": 2, "dim": 1, "part": 1}),
+    ("squeeze", lambda t: t.squeeze(1), [0, 1], {"dim": 1}),
+    ("unsqueeze", lambda t: t.unsqueeze(1), [0, 2], {"dim": 1}),
+    ("flatten", lambda t: t.flatten(0, 1), [2, 0, 3], {"start": 0, "end": 1}),
+    ("flatten_all", lambda t: t.flatten(), [2, 0], {}),
+    ("expand", lambda t: t.expand(0, 3), [1, 3], {"shape": [0, 3]}),
+    ("broadcast_to", lambda t: t.broadcast_to(2, 0), [1, 0], {"shape": [2, 0]}),
+    ("transpose", lambda t: t.transpose(0, 1), [0, 2], {"a": 0, "b": 1}),
+    ("t", lambda t: t.t(), [0, 2], {}),
+    ("select", lambda t: t.select(1, 0), [0, 2], {"dim": 1, "index": 0}),
+    ("contiguous", lambda t: t.contiguous(), [0, 2], {}),
+    ("pow_scalar", lambda t: t.pow(2.5), [0, 2], {"value": 2.5}),
+    ("prod", lambda t: t.prod(0), [0, 2], {"dims": [0], "keep": False}),
+]:
+    case(op, f, [x(shape)], args=args, name=f"{op}_of_nothing")
+for op, shape in {"flatten_all": [], "contiguous": [], "expand": [], "broadcast_to": [], "pow_scalar": []}.items():
+    f = {"flatten_all": torch.flatten, "contiguous": torch.clone, "expand": lambda t: t.expand(2, 3),
+         "broadcast_to": lambda t: t.expand(2, 3), "pow_scalar": lambda t: t.pow(3)}[op]
+    case(op, f, [x(shape)], args={"shape": [2, 3], "value": 3}, name=f"{op}_of_scalar")
+for op in ["eq", "ne", "lt", "le", "gt", "ge"]:
+    for tag, shape in {"nothing": [0, 3], "scalar": []}.items():
+        case(f"{op}_scalar", lambda t: getattr(torch, op)(t, 2), [x(shape, 0, 4)], args={"value": 2}, name=f"{op}_scalar_of_{tag}")
