@@ -55,7 +55,7 @@ impl Embedding {
             Some(padding) if table.is_tracked() => {
                 // The same rows, but no gradient flows back to that of the padding.
                 let is_padding = ids.eq_scalar(f64::from(padding))?.unsqueeze(-1)?;
-                is_padding.where_cond(&rows.detach(), &rows)
+                is_padding.where_cond(rows.detach(), &rows)
             }
             _ => Ok(rows),
         }

@@ -39,13 +39,13 @@ impl Tensor {
     pub fn var_keepdim(&self, dims: impl Dims, correction: f64) -> Result<Tensor> {
         self.reduced("var", dims, true, |x, dims| variance(x, dims, correction))
     }
-    /// The square root of [`Tensor::var`].
+    /// The square root of [`Tensor::var`]; where it is 0, so is its gradient.
     pub fn std(&self, dims: impl Dims, correction: f64) -> Result<Tensor> {
-        self.reduced("std", dims, false, |x, dims| variance(x, dims, correction)?.sqrt())
+        self.reduced("std", dims, false, |x, dims| root(&variance(x, dims, correction)?, 2.0))
     }
     /// [`Tensor::std`], keeping the dimensions as size 1.
     pub fn std_keepdim(&self, dims: impl Dims, correction: f64) -> Result<Tensor> {
-        self.reduced("std", dims, true, |x, dims| variance(x, dims, correction)?.sqrt())
+        self.reduced("std", dims, true, |x, dims| root(&variance(x, dims, correction)?, 2.0))
     }
     /// The `p`-norm of floats: `sum(|x|^p)^(1/p)`; the largest magnitude for infinity, the smallest for minus infinity, the
     /// number of elements that are not 0 for 0. At a norm of 0 its gradient is 0.
@@ -160,9 +160,13 @@ fn norm(x: &Tensor, p: f64, dims: &[isize]) -> Result<Tensor> {
     }
     let powers = if p == 2.0 { x.sqr()? } else { x.abs()?.pow_scalar(p)? };
     let sum = powers.sum_keepdim(dims)?;
-    // A root's slope at 0 is infinite; there 1 is taken instead, and the result replaced.
-    let zero = sum.detach().eq_scalar(0.0)?;
-    let safe = sum.masked_fill(&zero, 1.0)?;
+    root(&sum, p)
+}
+
+/// `x^(1/p)` whose gradient is 0 where `x` is, as PyTorch's: the slope is infinite there, and 1 is taken instead.
+fn root(x: &Tensor, p: f64) -> Result<Tensor> {
+    let zero = x.detach().eq_scalar(0.0)?;
+    let safe = x.masked_fill(&zero, 1.0)?;
     let root = if p == 2.0 { safe.sqrt()? } else { safe.pow_scalar(1.0 / p)? };
     root.masked_fill(&zero, 0.0)
 }

@@ -3,6 +3,7 @@
 mod autograd;
 mod base;
 mod conv;
+mod index;
 mod nn;
 
 use crate::{
@@ -26,7 +27,7 @@ macro_rules! room {
 }
 
 /// Every golden file, in the order in which names are looked up.
-pub(super) static ROOMS: &[Room] = &[room!(autograd), room!(base), room!(conv), room!(nn)];
+pub(super) static ROOMS: &[Room] = &[room!(autograd), room!(base), room!(conv), room!(index), room!(nn)];
 
 /// What a case calls.
 pub(super) enum Call {
