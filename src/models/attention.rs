@@ -2,12 +2,13 @@
 
 use super::{
     config::{DecoderConfig, Fusion},
-    decoder::Loader,
+    decoder::{Loader, Pass},
     names::Part,
 };
 use crate::{
     error::{Error, Result},
-    nn::{KvCache, Linear, Parameter, RmsNorm, RopeTables, RotaryEmbedding},
+    nn::{AdapterSite, Linear, Module, Parameter, RmsNorm, RopeTables, RotaryEmbedding},
+    op::RopeLayout,
     tensor::{AttentionOptions, Tensor},
 };
 
@@ -67,58 +68,102 @@ impl Attention {
         Ok(Self { projections, norms, output, heads, kv_heads, head_dim, options })
     }
 
-    /// `[t, hidden]` → `[t, hidden]`; adds the keys and values to layer `layer` of the cache.
+    /// `[b * t, hidden]` → `[b * t, hidden]`; adds the keys and values to layer `layer` of the cache, if there is one.
     pub fn forward(
         &self,
         x: &Tensor,
         rope: &RotaryEmbedding,
         tables: &RopeTables,
-        cache: &mut KvCache,
+        pass: &mut Pass<'_>,
         layer: usize,
     ) -> Result<Tensor> {
         let &[count, _] = x.dims() else {
             return Err(Error::shape("attention", format!("input {} is not [t, hidden]", x.shape())));
         };
+        let (batch, training) = (pass.batch, pass.training);
         let (q, k, v) = match &self.projections {
-            Projections::Separate { query, key, value } => (query.forward(x)?, key.forward(x)?, value.forward(x)?),
+            Projections::Separate { query, key, value } => {
+                (query.forward_t(x, training)?, key.forward_t(x, training)?, value.forward_t(x, training)?)
+            }
             Projections::Fused(qkv) => {
-                let all = qkv.forward(x)?;
+                let all = qkv.forward_t(x, training)?;
                 let (q_size, kv_size) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
                 let kv = |at: usize| all.narrow(-1, at, kv_size);
                 (all.narrow(-1, 0, q_size)?, kv(q_size)?, kv(q_size + kv_size)?)
             }
         };
-        let (mut q, mut k) = (self.split(&q, self.heads)?, self.split(&k, self.kv_heads)?);
+        let (mut q, mut k) = (self.split(&q, batch, self.heads)?, self.split(&k, batch, self.kv_heads)?);
         if let Some((q_norm, k_norm)) = &self.norms {
             (q, k) = (q_norm.forward(&q)?, k_norm.forward(&k)?);
         }
-        let (q, k) = (rope.apply(&q, tables)?, rope.apply(&k, tables)?);
-        let (keys, values) = cache.append(layer, &k, &self.split(&v, self.kv_heads)?)?;
-        let mixed = q.attention(&keys, &values, None, self.options)?;
+        let (q, mut k) = (rope.apply(&q, tables)?, rope.apply(&k, tables)?);
+        let mut v = self.split(&v, batch, self.kv_heads)?;
+        if let Some(cache) = &mut pass.cache {
+            (k, v) = cache.append(layer, &k, &v)?;
+        }
+        let mixed = q.attention(&k, &v, None, self.options)?;
         // One token's heads already lie side by side.
-        let mixed = if count == 1 { mixed } else { mixed.permute([0, 2, 1, 3])? };
-        self.output.forward(&mixed.reshape([count, self.heads * self.head_dim])?)
+        let mixed = if count == batch { mixed } else { mixed.permute([0, 2, 1, 3])? };
+        self.output.forward_t(&mixed.reshape([count, self.heads * self.head_dim])?, training)
     }
 
-    /// `[t, heads * d]` → `[1, heads, t, d]`.
-    fn split(&self, x: &Tensor, heads: usize) -> Result<Tensor> {
-        let count = x.dims()[0];
+    /// `[b * t, heads * d]` → `[b, heads, t, d]`.
+    fn split(&self, x: &Tensor, batch: usize, heads: usize) -> Result<Tensor> {
+        let count = x.dims()[0] / batch;
         if count == 1 {
-            return x.reshape([1, heads, 1, self.head_dim]);
+            return x.reshape([batch, heads, 1, self.head_dim]);
         }
-        x.reshape([1, count, heads, self.head_dim])?.permute([0, 2, 1, 3])
+        x.reshape([batch, count, heads, self.head_dim])?.permute([0, 2, 1, 3])
+    }
+
+    /// Shows the projections under the names of the original model.
+    pub fn visit_linears(
+        &mut self,
+        config: &DecoderConfig,
+        name: &dyn Fn(Part) -> String,
+        visit: &mut dyn FnMut(AdapterSite<'_>) -> Result<()>,
+    ) -> Result<()> {
+        // GGUF files of Llama keep the rows of queries and keys in the order of interleaved rotation.
+        let interleaved = config.rope_layout == RopeLayout::Interleaved;
+        let order = |heads: usize| interleaved.then(|| interleaved_rows(heads, config.head_dim));
+        let mut show = |part: Part, linear: &mut Linear, order: Option<Vec<u32>>| {
+            visit(AdapterSite { name: &name(part), linear, order })
+        };
+        match &mut self.projections {
+            Projections::Separate { query, key, value } => {
+                show(Part::Query, query, order(self.heads))?;
+                show(Part::Key, key, order(self.kv_heads))?;
+                show(Part::Value, value, None)?;
+            }
+            Projections::Fused(qkv) => {
+                let grouped = config.architecture.starts_with("falcon") && self.kv_heads > 1;
+                show(Part::Qkv, qkv, grouped.then(|| ungrouped_rows(config)))?;
+            }
+        }
+        show(Part::Output, &mut self.output, None)
     }
 }
 
-/// Reorders the rows of a fused projection from "queries, key, value of each group" to "all queries, all keys, all values".
-fn ungroup(fused: &Linear, config: &DecoderConfig) -> Result<Linear> {
+/// For each row of an interleaved projection, the row in the original's order, where the halves of a head rotate together.
+fn interleaved_rows(heads: usize, head_dim: usize) -> Vec<u32> {
+    let half = head_dim / 2;
+    (0..heads * head_dim).map(|i| (i / head_dim * head_dim + i % 2 * half + i % head_dim / 2) as u32).collect()
+}
+
+/// For each row of "all queries, all keys, all values", the row in "queries, key, value of each group".
+fn ungrouped_rows(config: &DecoderConfig) -> Vec<u32> {
     let &DecoderConfig { heads, kv_heads, head_dim, .. } = config;
     let per_group = heads / kv_heads;
     let group = (per_group + 2) * head_dim;
     let rows_of = |first: usize, count: usize| {
         (0..kv_heads).flat_map(move |g| (0..count * head_dim).map(move |i| (g * group + first * head_dim + i) as u32))
     };
-    let order: Vec<u32> = rows_of(0, per_group).chain(rows_of(per_group, 1)).chain(rows_of(per_group + 1, 1)).collect();
+    rows_of(0, per_group).chain(rows_of(per_group, 1)).chain(rows_of(per_group + 1, 1)).collect()
+}
+
+/// Reorders the rows of a fused projection from "queries, key, value of each group" to "all queries, all keys, all values".
+fn ungroup(fused: &Linear, config: &DecoderConfig) -> Result<Linear> {
+    let order = ungrouped_rows(config);
     let order = Tensor::from_slice(&order, [order.len()], fused.weight().device())?;
     let take = |t: Tensor| t.index_select(0, &order).map(Parameter::from);
     Ok(Linear::new(take(fused.weight())?, fused.bias().map(take).transpose()?))

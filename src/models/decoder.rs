@@ -4,12 +4,16 @@ use super::{
     attention::Attention,
     config::{BlockKind, DecoderConfig, NormKind},
     mlp::Mlp,
-    names::{Names, Part, Top},
+    names::{Names, Part, Top, original_part},
 };
 use crate::{
+    autograd::no_grad,
     device::Device,
     error::{Error, Result},
-    nn::{Embedding, KvCache, LayerNorm, Linear, Norm, RmsNorm, RopeScaling, RopeTables, RotaryEmbedding, Weights},
+    nn::{
+        Adaptable, AdapterSite, Embedding, KvCache, LayerNorm, Linear, Norm, RmsNorm, RopeScaling, RopeTables,
+        RotaryEmbedding, Weights,
+    },
     tensor::Tensor,
 };
 use std::ops::ControlFlow;
@@ -23,6 +27,13 @@ pub struct LoadProgress<'a> {
     pub loaded_bytes: u64,
     /// Bytes of all weights in the checkpoint.
     pub total_bytes: u64,
+}
+
+/// What one run through the blocks has beside its input: `batch` sequences of equal length.
+pub(super) struct Pass<'a> {
+    pub batch: usize,
+    pub cache: Option<&'a mut KvCache>,
+    pub training: bool,
 }
 
 /// A decoder-only language model on a device.
@@ -101,43 +112,85 @@ impl Decoder {
     }
 
     /// Runs `ids` behind what is in the cache, adds them to it, and returns the logits of the last position, f32
-    /// `[1, vocab]`. After an error the cache is empty.
+    /// `[1, vocab]`. After an error the cache is empty. Nothing is recorded for gradients: see [`Decoder::forward_train`].
     pub fn forward(&self, ids: &[u32], cache: &mut KvCache) -> Result<Tensor> {
-        let hidden = self.run(ids, cache)?;
-        self.logits(&hidden.narrow(0, ids.len() - 1, 1)?)
+        no_grad(|| {
+            let hidden = self.run(ids, cache)?;
+            self.logits(&hidden.narrow(0, ids.len() - 1, 1)?)
+        })
     }
 
     /// As [`Decoder::forward`], with the logits of every position of `ids`, `[t, vocab]`.
     pub fn forward_all(&self, ids: &[u32], cache: &mut KvCache) -> Result<Tensor> {
-        let hidden = self.run(ids, cache)?;
-        self.logits(&hidden)
+        no_grad(|| {
+            let hidden = self.run(ids, cache)?;
+            self.logits(&hidden)
+        })
+    }
+
+    /// The logits `[batch, t, vocab]` of a batch of sequences of `t` tokens each, with gradients to adapters
+    /// ([`Lora`](crate::nn::Lora)) and to whatever else is trained; dropout drops. Sequences that are shorter are filled
+    /// up at their ends with any token, and the logits there left out of the loss: no token sees those behind it.
+    ///
+    /// To compute the logits of some positions only, which are a large part of the work, see [`Decoder::hidden_train`].
+    ///
+    /// # Errors
+    /// When there are no tokens, sequences differ in length, or a token is not in the vocabulary.
+    pub fn forward_train(&self, sequences: &[impl AsRef<[u32]>]) -> Result<Tensor> {
+        self.logits(&self.hidden_train(sequences)?)
+    }
+
+    /// The residual stream `[batch, t, hidden]` behind the last block, as in [`Decoder::forward_train`]: any rows of it can
+    /// be given to [`Decoder::logits`].
+    ///
+    /// # Errors
+    /// As [`Decoder::forward_train`].
+    pub fn hidden_train(&self, sequences: &[impl AsRef<[u32]>]) -> Result<Tensor> {
+        let count = sequences.first().map_or(0, |ids| ids.as_ref().len());
+        if let Some(other) = sequences.iter().find(|ids| ids.as_ref().len() != count) {
+            let message = format!("sequences of {count} and {} tokens in one batch", other.as_ref().len());
+            return Err(Error::argument("forward_train", message));
+        }
+        let ids: Vec<u32> = sequences.iter().flat_map(|ids| ids.as_ref()).copied().collect();
+        self.check(&ids)?;
+        let mut pass = Pass { batch: sequences.len(), cache: None, training: true };
+        self.run_blocks(&ids, &mut pass)?.reshape([sequences.len(), count, self.config.hidden_size])
     }
 
     /// The residual stream `[t, hidden]` behind the last block.
     fn run(&self, ids: &[u32], cache: &mut KvCache) -> Result<Tensor> {
-        if ids.is_empty() {
-            return Err(Error::argument("forward", "no tokens"));
-        }
+        self.check(ids)?;
         if cache.layers() != self.blocks.len() {
             let message = format!("a cache of {} layers for a model of {}", cache.layers(), self.blocks.len());
             return Err(Error::argument("forward", message));
         }
-        if let Some(id) = ids.iter().find(|&&id| id as usize >= self.config.vocab_size) {
-            let message = format!("token {id} in a vocabulary of {}", self.config.vocab_size);
-            return Err(Error::argument("forward", message));
-        }
-        let result = self.run_blocks(ids, cache);
-        if result.is_err() {
-            cache.clear(); // some layers may have taken the tokens and some not
+        let result = self.run_blocks(ids, &mut Pass { batch: 1, cache: Some(cache), training: false });
+        match result {
+            Ok(_) => cache.advance(ids.len()),
+            Err(_) => cache.clear(), // some layers may have taken the tokens and some not
         }
         result
     }
 
-    fn run_blocks(&self, ids: &[u32], cache: &mut KvCache) -> Result<Tensor> {
-        let (start, count) = (cache.len(), ids.len());
+    fn check(&self, ids: &[u32]) -> Result<()> {
+        if ids.is_empty() {
+            return Err(Error::argument("forward", "no tokens"));
+        }
+        match ids.iter().find(|&&id| id as usize >= self.config.vocab_size) {
+            Some(id) => {
+                let message = format!("token {id} in a vocabulary of {}", self.config.vocab_size);
+                Err(Error::argument("forward", message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The residual stream `[batch * t, hidden]` behind the last block.
+    fn run_blocks(&self, ids: &[u32], pass: &mut Pass<'_>) -> Result<Tensor> {
+        let (start, count) = (pass.cache.as_ref().map_or(0, |cache| cache.len()), ids.len() / pass.batch);
         let tables = self.rope.tables(start, count)?;
         let local_tables = self.local_rope.as_ref().map(|rope| rope.tables(start, count)).transpose()?;
-        let ids = Tensor::from_slice(ids, [count], &self.device)?;
+        let ids = Tensor::from_slice(ids, [ids.len()], &self.device)?;
         let mut x = self.embedding.forward(&ids)?;
         if self.config.embedding_scale != 1.0 {
             x = x.affine(self.config.embedding_scale, 0.0)?;
@@ -147,13 +200,16 @@ impl Decoder {
                 (Some(rope), Some(tables)) if block.local => (rope, tables),
                 _ => (&self.rope, &tables),
             };
-            x = block.forward(&x, rope, tables, cache, layer)?;
+            x = block.forward(&x, rope, tables, pass, layer)?;
         }
-        cache.advance(count);
         Ok(x)
     }
 
-    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+    /// The logits `[.., vocab]` of rows `[.., hidden]` of the residual stream behind the last block.
+    ///
+    /// # Errors
+    /// When the rows are of another size.
+    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
         let mut logits = self.head.forward(&self.norm.forward(hidden)?)?;
         if self.config.logit_scale != 1.0 {
             logits = logits.affine(self.config.logit_scale, 0.0)?;
@@ -192,11 +248,11 @@ impl Block {
         x: &Tensor,
         rope: &RotaryEmbedding,
         tables: &RopeTables,
-        cache: &mut KvCache,
+        pass: &mut Pass<'_>,
         layer: usize,
     ) -> Result<Tensor> {
         let normed = self.attention_norm.forward(x)?;
-        let mut attended = self.attention.forward(&normed, rope, tables, cache, layer)?;
+        let mut attended = self.attention.forward(&normed, rope, tables, pass, layer)?;
         if let Some(norm) = &self.post_attention_norm {
             attended = norm.forward(&attended)?;
         }
@@ -206,11 +262,22 @@ impl Block {
             Some(norm) => norm.forward(mlp_source)?,
             None => normed,
         };
-        let mut y = self.mlp.forward(&mlp_input)?;
+        let mut y = self.mlp.forward(&mlp_input, pass.training)?;
         if let Some(norm) = &self.post_mlp_norm {
             y = norm.forward(&y)?;
         }
         joined.add(&y)
+    }
+}
+
+impl Adaptable for Decoder {
+    fn visit_linears(&mut self, visit: &mut dyn FnMut(AdapterSite<'_>) -> Result<()>) -> Result<()> {
+        for (layer, block) in self.blocks.iter_mut().enumerate() {
+            let name = |part: Part| original_part(&self.config.architecture, layer, part);
+            block.attention.visit_linears(&self.config, &name, visit)?;
+            block.mlp.visit_linears(&name, visit)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,12 @@
 //! The feed-forward half of a block.
 
 use super::{config::DecoderConfig, decoder::Loader, names::Part};
-use crate::{error::Result, nn::Linear, op::Gate, tensor::Tensor};
+use crate::{
+    error::Result,
+    nn::{AdapterSite, Linear, Module},
+    op::Gate,
+    tensor::Tensor,
+};
 
 pub(super) struct Mlp {
     input: Input,
@@ -37,10 +42,10 @@ impl Mlp {
     }
 
     /// `[t, hidden]` → `[t, hidden]`.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor, training: bool) -> Result<Tensor> {
         let inner = match &self.input {
             Input::Plain { up } => {
-                let x = up.forward(x)?;
+                let x = up.forward_t(x, training)?;
                 match self.activation {
                     Gate::Silu => x.silu(),
                     Gate::Gelu => x.gelu(),
@@ -48,12 +53,32 @@ impl Mlp {
                     Gate::Relu => x.relu(),
                 }?
             }
-            Input::Gated { gate, up } => gate.forward(x)?.gated(self.activation, &up.forward(x)?)?,
+            Input::Gated { gate, up } => {
+                gate.forward_t(x, training)?.gated(self.activation, &up.forward_t(x, training)?)?
+            }
             Input::Fused { gate_up, size } => {
-                let both = gate_up.forward(x)?;
+                let both = gate_up.forward_t(x, training)?;
                 both.narrow(-1, 0, *size)?.gated(self.activation, &both.narrow(-1, *size, *size)?)?
             }
         };
-        self.down.forward(&inner)
+        self.down.forward_t(&inner, training)
+    }
+
+    /// Shows the projections under the names of the original model.
+    pub fn visit_linears(
+        &mut self,
+        name: &dyn Fn(Part) -> String,
+        visit: &mut dyn FnMut(AdapterSite<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut show = |part: Part, linear: &mut Linear| visit(AdapterSite { name: &name(part), linear, order: None });
+        match &mut self.input {
+            Input::Plain { up } => show(Part::Up, up)?,
+            Input::Gated { gate, up } => {
+                show(Part::Gate, gate)?;
+                show(Part::Up, up)?;
+            }
+            Input::Fused { gate_up, .. } => show(Part::GateUp, gate_up)?,
+        }
+        show(Part::Down, &mut self.down)
     }
 }

@@ -98,6 +98,15 @@ impl Names {
     }
 }
 
+/// The name of a part of block `layer` in the model as `transformers` has it, whatever the file's names: what adapters
+/// are saved under.
+pub(super) fn original_part(architecture: &str, layer: usize, part: Part) -> String {
+    if architecture.starts_with("falcon") {
+        return format!("transformer.h.{layer}.{}", falcon(part, false));
+    }
+    format!("model.layers.{layer}.{}", hugging_face(part, false))
+}
+
 fn gguf(part: Part, swapped_norms: bool) -> &'static str {
     match part {
         Part::AttentionNorm if swapped_norms => "attn_norm_2",

@@ -1,19 +1,31 @@
 //! Fully connected layers.
 
-use super::{Init, Module, Parameter, Weights};
-use crate::{error::Result, tensor::Tensor};
+use super::{Init, LoraAdapter, Module, Parameter, Weights};
+use crate::{
+    error::{Error, Result},
+    tensor::Tensor,
+};
 
-/// `y = x · wᵀ + b`, with a weight `[outputs, inputs]` of any dtype: float or a block format.
+/// `y = x · wᵀ + b`, with a weight `[outputs, inputs]` of any dtype: float or a block format; with an adapter, if it has
+/// one, added.
 #[derive(Clone)]
 pub struct Linear {
     weight: Parameter,
     bias: Option<Parameter>,
+    adapter: Option<Box<Adapted>>,
+}
+
+/// An adapter, and the weight without it while it is merged.
+#[derive(Clone)]
+struct Adapted {
+    adapter: LoraAdapter,
+    original: Option<Parameter>,
 }
 
 impl Linear {
     /// From a weight `[outputs, inputs]` and a bias `[outputs]`. Tensors become frozen parameters.
     pub fn new(weight: impl Into<Parameter>, bias: Option<Parameter>) -> Self {
-        Self { weight: weight.into(), bias }
+        Self { weight: weight.into(), bias, adapter: None }
     }
     /// Finds `weight` (kept in its dtype) and, if asked for, `bias` under the prefix of `weights`. New ones are uniform
     /// between `±1/sqrt(inputs)`, as PyTorch's.
@@ -24,16 +36,56 @@ impl Linear {
         let init = Init::fan_in_uniform(inputs);
         let weight = weights.parameter("weight", [outputs, inputs], init).await?;
         let bias = if bias { Some(weights.parameter_f32("bias", [outputs], init).await?) } else { None };
-        Ok(Self { weight, bias })
+        Ok(Self { weight, bias, adapter: None })
     }
     /// `[.., inputs]` → `[.., outputs]`.
     ///
     /// # Errors
     /// When the last dimension is not `inputs`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match &self.bias {
-            Some(bias) => x.linear(&self.weight.get(), Some(&bias.get())),
-            None => x.linear(&self.weight.get(), None),
+        self.forward_t(x, false)
+    }
+    /// Gives the layer a low-rank adapter, or takes it away; one that was merged is undone first.
+    ///
+    /// # Errors
+    /// When it does not fit the weight.
+    pub fn set_adapter(&mut self, adapter: Option<LoraAdapter>) -> Result<()> {
+        self.unmerge_adapter();
+        if let Some(adapter) = &adapter {
+            adapter.check(&self.weight())?;
+        }
+        self.adapter = adapter.map(|adapter| Box::new(Adapted { adapter, original: None }));
+        Ok(())
+    }
+    /// The adapter, if there is one.
+    pub fn adapter(&self) -> Option<&LoraAdapter> {
+        self.adapter.as_ref().map(|adapted| &adapted.adapter)
+    }
+    /// Adds the adapter's change to the weight, in the weight's dtype. The weight as it was is kept for
+    /// [`Linear::unmerge_adapter`]. Nothing happens without an adapter, or when it is merged already.
+    ///
+    /// # Errors
+    /// When the weight is quantized: rounded to its blocks, most of a small change would be lost.
+    pub fn merge_adapter(&mut self) -> Result<()> {
+        let Some(adapted) = self.adapter.as_mut().filter(|adapted| adapted.original.is_none()) else { return Ok(()) };
+        let weight = self.weight.get().detach();
+        let dtype = weight.dtype();
+        if dtype.is_quantized() {
+            let message = format!(
+                "the weight is {dtype}, and merging would round most of a small change away; keep the adapter beside it, \
+                 or load the model with float weights"
+            );
+            return Err(Error::dtype("merge", message));
+        }
+        let delta = adapted.adapter.delta()?.detach();
+        let merged = weight.to_dtype(delta.dtype())?.add(&delta)?.to_dtype(dtype)?;
+        adapted.original = Some(std::mem::replace(&mut self.weight, Parameter::frozen(merged)));
+        Ok(())
+    }
+    /// Undoes [`Linear::merge_adapter`]; the weight is exactly what it was.
+    pub fn unmerge_adapter(&mut self) {
+        if let Some(original) = self.adapter.as_mut().and_then(|adapted| adapted.original.take()) {
+            self.weight = original;
         }
     }
     /// The weight, `[outputs, inputs]`.
@@ -55,7 +107,15 @@ impl Linear {
 }
 
 impl Module for Linear {
-    fn forward_t(&self, x: &Tensor, _: bool) -> Result<Tensor> {
-        self.forward(x)
+    fn forward_t(&self, x: &Tensor, training: bool) -> Result<Tensor> {
+        let weight = self.weight.get();
+        let y = match &self.bias {
+            Some(bias) => x.linear(&weight, Some(&bias.get())),
+            None => x.linear(&weight, None),
+        }?;
+        match &self.adapter {
+            Some(adapted) if adapted.original.is_none() => y.add(&adapted.adapter.forward(x, training)?),
+            _ => Ok(y),
+        }
     }
 }
