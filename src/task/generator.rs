@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     format::{ByteSource, Checkpoint},
     models::{Decoder, DecoderConfig, LoadProgress},
-    nn::Weights,
+    nn::{Lora, Weights},
     text::{ChatTemplate, Message, RenderOptions, SamplingOptions, Tokenizer},
 };
 use serde::{Deserialize, Serialize};
@@ -196,6 +196,38 @@ impl TextGenerator {
         let open = |path| Ok(Box::new(crate::format::FileSource::open(path)?) as Box<dyn ByteSource>);
         let sources = paths.iter().map(open).collect::<Result<_>>()?;
         pollster::block_on(Self::load(sources, &Device::cpu(), options, progress))
+    }
+
+    /// Adds low-rank adapters to the model, from PEFT's `adapter_config.json` and `adapter_model.safetensors`; those it has
+    /// already are replaced in the layers that both adapt. The last conversation is forgotten.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] while a generation lives; as [`Lora::load`].
+    pub async fn load_lora(&mut self, config: &str, weights: Box<dyn ByteSource>) -> Result<Lora> {
+        let model = Arc::get_mut(&mut self.model).ok_or_else(|| busy("load_lora"))?;
+        let device = model.decoder.device().clone();
+        let lora = Lora::load(&mut model.decoder, config, weights, &device).await?;
+        self.reset_cache()?;
+        Ok(lora)
+    }
+
+    /// [`TextGenerator::load_lora`] from a folder as PEFT's `save_pretrained` writes it.
+    ///
+    /// # Errors
+    /// As [`TextGenerator::load_lora`]; when the folder lacks a file.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open_lora(&mut self, folder: impl AsRef<std::path::Path>) -> Result<Lora> {
+        let model = Arc::get_mut(&mut self.model).ok_or_else(|| busy("open_lora"))?;
+        let device = model.decoder.device().clone();
+        let lora = Lora::open(&mut model.decoder, folder, &device)?;
+        self.reset_cache()?;
+        Ok(lora)
+    }
+
+    /// The model itself, to be trained; `None` while a generation lives. The last conversation is forgotten.
+    pub fn decoder_mut(&mut self) -> Option<&mut Decoder> {
+        self.reset_cache().ok()?;
+        Arc::get_mut(&mut self.model).map(|model| &mut model.decoder)
     }
 
     /// Kind and sizes.

@@ -17,6 +17,9 @@ pub struct ModelArgs {
     /// A .gguf, .safetensors or PyTorch .bin file, a folder, or a model of the hub: owner/name[@revision][:file or pattern].
     #[arg(short, long, value_name = "PATH_OR_HUB_ID")]
     pub model: String,
+    /// Low-rank adapters for the model: a folder with adapter_config.json and adapter_model.safetensors, as PEFT saves it.
+    #[arg(long, value_name = "FOLDER")]
+    lora: Option<std::path::PathBuf>,
     /// Most tokens of prompt and answer together; the model's own context length if not given.
     #[arg(long, value_name = "N")]
     pub context: Option<usize>,
@@ -50,7 +53,11 @@ impl ModelArgs {
             ControlFlow::Continue(())
         });
         bar.finish_and_clear();
-        model
+        let mut model = model?;
+        if let Some(folder) = &self.lora {
+            model.open_lora(folder)?;
+        }
+        Ok(model)
     }
 
     /// Sets the number of threads that were asked for.
