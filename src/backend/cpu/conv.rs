@@ -8,7 +8,7 @@ use super::{
     Buffer,
     matmul::{
         Target,
-        blocked::{BlockProduct, Columns, PackRows, packed_len, with_space},
+        blocked::{BlockProduct, Columns, PackRows, packed_len, tile_size, with_space},
     },
     pool::parallel,
     product::{as_f32, shorten},
@@ -135,6 +135,38 @@ impl Gather<'_> {
             step => out.iter_mut().zip(self.x.data[first..].iter().step_by(step)).for_each(|(o, v)| *o = *v),
         }
     }
+    /// Adds, for each place of a run, the dot product of a row of the kernel with what it reads; `first` is its first tap.
+    ///
+    /// # Safety
+    /// The processor has the instructions, and the taps and columns of the image are neighbours in memory.
+    #[inline(always)]
+    unsafe fn add_dots<S: Simd>(
+        &self,
+        channel: usize,
+        (dy, dx): (isize, isize),
+        run: &Run,
+        kernel: &[f32],
+        sum: &mut [f32],
+    ) {
+        let y = (run.row * self.rows.stride) as isize + dy;
+        if y < 0 || y >= self.rows.input as isize {
+            return;
+        }
+        let strides = self.x.strides;
+        let line = self.x.start + run.image * strides[0] + channel * strides[1] + y as usize * strides[2];
+        let line = &self.x.data[line..line + self.columns.input];
+        for (i, sum) in sum.iter_mut().enumerate() {
+            // Taps that read inside of the image.
+            let x = ((run.column + i) * self.columns.stride) as isize + dx;
+            let from = ((-x).max(0) as usize).min(kernel.len());
+            let to = ((line.len() as isize - x).max(0) as usize).clamp(from, kernel.len());
+            if from < to {
+                let first = (x + from as isize) as usize;
+                // SAFETY: both are as long.
+                *sum += unsafe { dot::<S>(&kernel[from..to], &line[first..first + to - from]) };
+            }
+        }
+    }
     fn tap(&self, index: usize) -> (usize, (isize, isize)) {
         let taps = self.rows.taps.len() * self.columns.taps.len();
         let (channel, tap) = (index / taps, index % taps);
@@ -247,6 +279,9 @@ impl Kernel for Lines<'_> {
         let Part { gather, weight, channel } = part;
         let (width, rows) = (gather.columns.count, gather.rows.count);
         let taps = gather.rows.taps.len() * gather.columns.taps.len();
+        // More taps than places, as in the gradient to a weight, and taps beside each other in memory.
+        let distances = gather.columns.taps.windows(2).all(|taps| taps[1].1 == taps[0].1 + 1);
+        let along_taps = gather.columns.taps.len() > width && distances && gather.x.strides[3] == 1;
         with_space(2 * width, |space| {
             let (sum, line) = space.split_at_mut(width);
             for at in lines {
@@ -254,11 +289,19 @@ impl Kernel for Lines<'_> {
                 for output in 0..sizes.outputs {
                     let weight = &weight[output * sizes.inputs * taps..][..sizes.inputs * taps];
                     sum.fill(bias.get(channel + output).copied().unwrap_or(0.0));
-                    for (index, &factor) in weight.iter().enumerate() {
-                        let (input, tap) = gather.tap(index);
-                        gather.read(input, tap, &run, line);
-                        // SAFETY: both lines are `width` long.
-                        unsafe { add_scaled::<S>(sum, line, factor) };
+                    if along_taps {
+                        for (index, row) in weight.chunks_exact(gather.columns.taps.len()).enumerate() {
+                            let (input, tap) = gather.tap(index * row.len());
+                            // SAFETY: see `along_taps`.
+                            unsafe { gather.add_dots::<S>(input, tap, &run, row, sum) };
+                        }
+                    } else {
+                        for (index, &factor) in weight.iter().enumerate() {
+                            let (input, tap) = gather.tap(index);
+                            gather.read(input, tap, &run, line);
+                            // SAFETY: both lines are `width` long.
+                            unsafe { add_scaled::<S>(sum, line, factor) };
+                        }
                     }
                     // SAFETY: the kernel's promise.
                     unsafe { image.write(gather, channel + output, &run, sum, 0.0) };
@@ -266,6 +309,24 @@ impl Kernel for Lines<'_> {
             }
         });
     }
+}
+
+/// The dot product of two lines of the same length.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline(always)]
+unsafe fn dot<S: Simd>(a: &[f32], b: &[f32]) -> f32 {
+    let whole = a.len() / S::LANES * S::LANES;
+    // SAFETY: whole registers inside both.
+    let sum = unsafe {
+        let mut sum = S::splat(0.0);
+        for i in (0..whole).step_by(S::LANES) {
+            sum = S::mul_add(S::load(a.as_ptr().add(i)), S::load(b.as_ptr().add(i)), sum);
+        }
+        S::sum(sum)
+    };
+    sum + a[whole..].iter().zip(&b[whole..]).map(|(a, b)| a * b).sum::<f32>()
 }
 
 /// `sum += line * factor`, of the same length.
@@ -357,8 +418,9 @@ fn run(parts: &[Part<'_>], image: Image, bias: &[f32], sizes: &Sizes) {
         for (part, &len) in parts.iter().zip(&lengths) {
             let (own, after) = std::mem::take(&mut rest).split_at_mut(len);
             let (m, k) = (sizes.outputs, depth(part));
+            let tiles = 0..m.div_ceil(tile_size(isa).0);
             // SAFETY: the weights are [m, k], and the space as long as their packed form.
-            unsafe { isa.run(PackRows { a: &part.weight, strides: (k, 1), m, k, packed: own }) };
+            unsafe { isa.run(PackRows { a: &part.weight, strides: (k, 1), m, k, tiles, packed: Target::new(own) }) };
             packed.push(&*own);
             rest = after;
         }

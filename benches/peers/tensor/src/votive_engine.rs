@@ -3,6 +3,11 @@
 use crate::{Case, Run, classes, layer, random};
 use votive::{
     DType, Device, Tensor,
+    nn::{
+        Linear, Parameter,
+        loss::{CrossEntropyOptions, cross_entropy},
+        optim::{AdamW, Optimizer},
+    },
     tensor::{ConvOptions, Padding},
 };
 
@@ -41,32 +46,21 @@ pub fn run(case: Case) -> Run {
         }
         Case::TrainingStep(batch, sizes) => {
             let x = tensor(random(batch * sizes[0], 1), &[batch, sizes[0]]);
-            let targets = Tensor::from_slice(&classes(batch, sizes[3]), [batch, 1], &Device::cpu()).unwrap();
+            let targets = Tensor::from_slice(&classes(batch, sizes[3]), batch, &Device::cpu()).unwrap();
             let weight = |i: usize| tensor(layer(i, sizes[i], sizes[i + 1]), &[sizes[i + 1], sizes[i]]);
             let bias = |i: usize| Tensor::zeros(sizes[i + 1], DType::F32, &Device::cpu()).unwrap();
-            let mut layers: Vec<Tensor> = (0..3).flat_map(|i| [weight(i), bias(i)]).map(|t| t.requires_grad()).collect();
-            let mut moments: Vec<(Tensor, Tensor)> =
-                layers.iter().map(|p| (p.zeros_like().unwrap(), p.zeros_like().unwrap())).collect();
-            let mut step = 0;
+            let trained = |t: Tensor| Parameter::new(t).unwrap();
+            let layers = [0, 1, 2].map(|i| Linear::new(trained(weight(i)), Some(trained(bias(i)))));
+            let all = layers.iter().flat_map(|l| [l.weight_parameter(), l.bias_parameter().unwrap()]);
+            let mut optimiser = Optimizer::new(all.cloned().collect(), AdamW::default()).unwrap();
             Box::new(move |wanted| {
                 let mut h = x.clone();
-                for i in 0..3 {
-                    h = h.linear(&layers[2 * i], Some(&layers[2 * i + 1])).unwrap();
+                for (i, layer) in layers.iter().enumerate() {
+                    h = layer.forward(&h).unwrap();
                     h = if i < 2 { h.relu().unwrap() } else { h };
                 }
-                let loss = h.log_softmax(-1).unwrap().gather(-1, &targets).unwrap().mean(..).unwrap().neg().unwrap();
-                let grads = loss.backward().unwrap();
-                step += 1;
-                for (p, (m, v)) in layers.iter_mut().zip(&mut moments) {
-                    let g = grads.get(p).unwrap();
-                    let w = p.detach();
-                    *m = m.affine(0.9, 0.0).unwrap().add(&g.affine(0.1, 0.0).unwrap()).unwrap();
-                    *v = v.affine(0.999, 0.0).unwrap().add(&g.sqr().unwrap().affine(0.001, 0.0).unwrap()).unwrap();
-                    let (c1, c2) = (1.0 - 0.9f64.powi(step), 1.0 - 0.999f64.powi(step));
-                    let d = v.affine(1.0 / c2, 0.0).unwrap().sqrt().unwrap().affine(1.0, 1e-8).unwrap();
-                    let u = m.affine(1e-3 / c1, 0.0).unwrap().div(&d).unwrap();
-                    *p = w.affine(1.0 - 1e-5, 0.0).unwrap().sub(&u).unwrap().requires_grad();
-                }
+                let loss = cross_entropy(&h, &targets, CrossEntropyOptions::default()).unwrap();
+                optimiser.backward_step(&loss).unwrap();
                 values(&loss, wanted)
             })
         }

@@ -133,49 +133,55 @@ pub(in crate::backend::cpu) fn packed_len(isa: Isa, m: usize, k: usize) -> usize
 
 /// Packs tiles of rows: for each part of the inner length `[tiles][depth][rows]`, the last tile filled up with zeros.
 ///
-/// The kernel's promise: `a` holds an `[m, k]` matrix of those strides, `packed` is [`packed_len`] long.
+/// The kernel's promise: `a` holds an `[m, k]` matrix of those strides, `packed` is [`packed_len`] long, and nobody else
+/// writes these tiles.
 pub(in crate::backend::cpu) struct PackRows<'a> {
     pub a: &'a [f32],
     pub strides: (usize, usize),
     pub m: usize,
     pub k: usize,
-    pub packed: &'a mut [f32],
+    /// Of `m` over the rows of a tile, rounded up.
+    pub tiles: Range<usize>,
+    pub packed: Target,
 }
 
 impl Kernel for PackRows<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { a, strides, m, k, packed } = self;
+        let Self { a, strides, m, k, tiles, packed } = self;
         let tile = S::Tile::ROWS;
         let whole = m.next_multiple_of(tile);
         for start in (0..k).step_by(DEPTH) {
             let depth = DEPTH.min(k - start);
-            let part = &mut packed[start * whole..][..depth * whole];
-            for (i, packed) in part.chunks_exact_mut(tile * depth).enumerate() {
+            for i in tiles.clone() {
+                let at = start * whole + i * tile * depth;
+                // SAFETY: the kernel's promise.
+                let packed = unsafe { std::slice::from_raw_parts_mut(packed.at(at), tile * depth) };
                 let rows = tile.min(m - i * tile);
                 if rows < tile {
                     packed.fill(0.0);
                 }
                 let from = i * tile * strides.0 + start * strides.1;
                 let mut row = 0;
-                if strides.1 == 1 {
-                    while row + S::LANES <= rows {
-                        for l in (0..depth / S::LANES * S::LANES).step_by(S::LANES) {
-                            let (a, to) = (&a[from + row * strides.0 + l..], packed[l * tile + row..].as_mut_ptr());
-                            // SAFETY: these rows and columns are inside the matrix, and their places inside the tile.
-                            unsafe { S::transpose(|i| S::load(a[i * strides.0..].as_ptr()), to, tile) };
-                        }
-                        for l in depth / S::LANES * S::LANES..depth {
-                            for i in row..row + S::LANES {
-                                packed[l * tile + i] = a[from + i * strides.0 + l];
-                            }
-                        }
-                        row += S::LANES;
+                while strides.1 == 1 && row + S::LANES <= rows {
+                    let whole = depth / S::LANES * S::LANES;
+                    for l in (0..whole).step_by(S::LANES) {
+                        let (a, to) = (&a[from + row * strides.0 + l..], packed[l * tile + row..].as_mut_ptr());
+                        // SAFETY: these rows and columns are inside the matrix, and their places inside the tile.
+                        unsafe { S::transpose(|i| S::load(a[i * strides.0..].as_ptr()), to, tile) };
                     }
+                    for l in whole..depth {
+                        for i in row..row + S::LANES {
+                            packed[l * tile + i] = a[from + i * strides.0 + l];
+                        }
+                    }
+                    row += S::LANES;
                 }
-                for (l, packed) in packed.chunks_exact_mut(tile).enumerate() {
-                    for (i, value) in packed[..rows].iter_mut().enumerate().skip(row) {
-                        *value = a[from + i * strides.0 + l * strides.1];
+                if row < rows {
+                    for (l, packed) in packed.chunks_exact_mut(tile).enumerate() {
+                        for (i, value) in packed[..rows].iter_mut().enumerate().skip(row) {
+                            *value = a[from + i * strides.0 + l * strides.1];
+                        }
                     }
                 }
             }
@@ -329,8 +335,14 @@ pub(super) unsafe fn product(
 ) {
     let tile = tile_size(isa).0;
     with_space(packed_len(isa, m, k), |packed| {
-        // SAFETY: the caller's promise.
-        unsafe { isa.run(PackRows { a, strides: a_strides, m, k, packed }) };
+        let (tiles, target) = (m.div_ceil(tile), Target::new(packed));
+        let together = (PACKED / (tile * k)).max(1);
+        let pack = |i: usize| {
+            let tiles = i * together..((i + 1) * together).min(tiles);
+            // SAFETY: the caller's promise, and tasks have different tiles.
+            unsafe { isa.run(PackRows { a, strides: a_strides, m, k, tiles, packed: target }) };
+        };
+        parallel(tiles.div_ceil(together), pack);
         let a = &packed[..];
         // Tasks are parts of the columns; where those are few, of the rows too.
         let across = n.div_ceil(COLUMNS);
@@ -350,5 +362,7 @@ pub(super) unsafe fn product(
     });
 }
 
+/// Numbers that one task packs.
+const PACKED: usize = 1 << 17;
 /// Products of fewer multiply-adds are done on one thread.
 const SMALL: usize = 1 << 17;
