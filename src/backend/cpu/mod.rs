@@ -1,5 +1,6 @@
 //! The processor: reference and fast kernels, by operation.
 
+pub(crate) mod adam;
 mod attention;
 mod buffer;
 #[cfg(feature = "conv")]

@@ -1,7 +1,21 @@
 //! Adam and AdamW.
 
 use super::{Rule, blend, decayed, require};
-use crate::{error::Result, tensor::Tensor};
+use crate::{
+    backend::{
+        Meta, View,
+        cpu::{
+            Buffer,
+            adam::{AdamStep, adam},
+        },
+    },
+    dtype::DType,
+    error::{Error, Result},
+    layout::Layout,
+    op::CustomOp,
+    tensor::Tensor,
+};
+use std::sync::Arc;
 
 /// Adam (Kingma & Ba 2015), as `torch.optim.Adam`: weight decay is part of the gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,23 +69,98 @@ impl Adam {
         require((0.0..1.0).contains(&self.betas.1), name, "the second beta", self.betas.1)?;
         require(self.weight_decay >= 0.0, name, "weight_decay", self.weight_decay)
     }
-    /// The step without weight decay.
-    fn advance(&self, value: &Tensor, grad: &Tensor, slots: &mut [Option<Tensor>], step: u64) -> Result<Tensor> {
-        let (beta1, beta2) = self.betas;
-        let mean = blend(slots[0].as_ref(), beta1, grad, 1.0 - beta1)?;
-        let mut square = blend(slots[1].as_ref(), beta2, &grad.sqr()?, 1.0 - beta2)?;
-        (slots[0], slots[1]) = (Some(mean.clone()), Some(square.clone()));
-        if self.amsgrad {
-            if let Some(largest) = &slots[2] {
-                square = square.maximum(largest)?;
-            }
-            slots[2] = Some(square.clone());
+    /// The step, with decoupled weight decay: by the factor `shrink` on the value.
+    fn advance(
+        &self,
+        shrink: f64,
+        value: &Tensor,
+        grad: &Tensor,
+        slots: &mut [Option<Tensor>],
+        step: u64,
+    ) -> Result<Tensor> {
+        let step = FusedStep { rule: *self, shrink, step: i32::try_from(step).unwrap_or(i32::MAX) };
+        let kept = |slot: &Option<Tensor>| slot.clone().map_or_else(|| value.zeros_like(), Ok);
+        let (mean, square) = (kept(&slots[0])?, kept(&slots[1])?);
+        if !self.amsgrad {
+            let next = Tensor::custom(Arc::new(step), &[value, grad, &mean, &square])?;
+            (slots[0], slots[1]) = (Some(next.select(0, 1)?), Some(next.select(0, 2)?));
+            return next.select(0, 0);
         }
-        // Both averages began at zero: divided by how much of them has come in since.
-        let step = i32::try_from(step).unwrap_or(i32::MAX);
-        let (filled1, filled2) = (1.0 - beta1.powi(step), 1.0 - beta2.powi(step));
-        let divisor = square.sqrt()?.affine(1.0 / filled2.sqrt(), self.eps)?;
-        value.sub(&mean.div(&divisor)?.mul_scalar(self.lr / filled1)?)
+        let (mean, square) = step.averages(grad, &mean, &square)?;
+        let largest = match &slots[2] {
+            Some(largest) => square.maximum(largest)?,
+            None => square.clone(),
+        };
+        let next = step.value(value, &mean, &largest)?;
+        (slots[0], slots[1], slots[2]) = (Some(mean), Some(square), Some(largest));
+        Ok(next)
+    }
+}
+
+/// `[value, gradient, running mean, running mean square]` → the next value, mean and mean square, stacked: one pass over the
+/// memory where there is a kernel.
+#[derive(Clone, Copy, Debug)]
+struct FusedStep {
+    rule: Adam,
+    shrink: f64,
+    step: i32,
+}
+
+impl FusedStep {
+    /// Both averages began at zero: how much of them has come in since.
+    fn filled(&self) -> (f64, f64) {
+        let (beta1, beta2) = self.rule.betas;
+        (1.0 - beta1.powi(self.step), 1.0 - beta2.powi(self.step))
+    }
+    /// The next running averages of the gradient and of its square.
+    fn averages(&self, grad: &Tensor, mean: &Tensor, square: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (beta1, beta2) = self.rule.betas;
+        let mean = blend(Some(mean), beta1, grad, 1.0 - beta1)?;
+        Ok((mean, blend(Some(square), beta2, &grad.sqr()?, 1.0 - beta2)?))
+    }
+    /// The next value.
+    fn value(&self, value: &Tensor, mean: &Tensor, square: &Tensor) -> Result<Tensor> {
+        let (filled1, filled2) = self.filled();
+        let divisor = square.sqrt()?.affine(1.0 / filled2.sqrt(), self.rule.eps)?;
+        let change = mean.div(&divisor)?.mul_scalar(self.rule.lr / filled1)?;
+        value.mul_scalar(self.shrink)?.sub(&change)
+    }
+}
+
+impl CustomOp for FusedStep {
+    fn name(&self) -> &'static str {
+        "adam"
+    }
+    fn infer(&self, inputs: &[(&Layout, DType)]) -> Result<Meta> {
+        let (value, dtype) = inputs[0];
+        if let Some((other, _)) = inputs.iter().find(|(layout, _)| layout.shape() != value.shape()) {
+            let why = "a parameter, its gradient and its averages have one shape";
+            return Err(Error::shapes("adam", value.shape(), other.shape(), why));
+        }
+        if let Some(&(_, other)) = inputs.iter().find(|(_, other)| *other != dtype) {
+            return Err(Error::dtypes("adam", dtype, other));
+        }
+        Ok(Meta { shape: [&[3], value.dims()].concat().into(), dtype })
+    }
+    fn cpu(&self, inputs: &[View<'_>], out: &Meta) -> Result<Option<Buffer>> {
+        let (beta1, beta2) = self.rule.betas;
+        let (filled1, filled2) = self.filled();
+        let step = AdamStep {
+            shrink: self.shrink as f32,
+            betas: [beta1, beta2].map(|beta| [beta as f32, (1.0 - beta) as f32]),
+            rate: (self.rule.lr / filled1) as f32,
+            root: (1.0 / filled2.sqrt()) as f32,
+            eps: self.rule.eps as f32,
+        };
+        adam(step, inputs, out)
+    }
+    fn decompose(&self, inputs: &[&Tensor]) -> Option<Result<Tensor>> {
+        let &[value, grad, mean, square] = inputs else { return None };
+        let next = || {
+            let (mean, square) = self.averages(grad, mean, square)?;
+            Tensor::stack(&[&self.value(value, &mean, &square)?, &mean, &square], 0)
+        };
+        Some(next())
     }
 }
 
@@ -88,7 +177,7 @@ impl Rule for Adam {
         self.check("adam")
     }
     fn update(&self, value: &Tensor, grad: &Tensor, slots: &mut [Option<Tensor>], step: u64) -> Result<Tensor> {
-        self.advance(value, &decayed(grad, value, self.weight_decay)?, slots, step)
+        self.advance(1.0, value, &decayed(grad, value, self.weight_decay)?, slots, step)
     }
 }
 
@@ -112,7 +201,6 @@ impl Rule for AdamW {
         self.plain().check("adamw")
     }
     fn update(&self, value: &Tensor, grad: &Tensor, slots: &mut [Option<Tensor>], step: u64) -> Result<Tensor> {
-        let shrunk = value.mul_scalar(1.0 - self.lr * self.weight_decay)?;
-        self.plain().advance(&shrunk, grad, slots, step)
+        self.plain().advance(1.0 - self.lr * self.weight_decay, value, grad, slots, step)
     }
 }
