@@ -88,7 +88,8 @@ fn collect(lines: &str, times: &mut Times) -> Result<()> {
 }
 
 fn print(threads: &str, times: &Times) {
-    println!("\n{threads} thread(s): milliseconds, medians of {ROUNDS} batches (times as long as Votive)\n");
+    let clock = if threads == "1" { "processor time" } else { "time" };
+    println!("\n{threads} thread(s): milliseconds of {clock}, medians of {ROUNDS} batches (times as long as Votive)\n");
     println!("| | {} |", ENGINES.join(" | "));
     println!("| --- {}|", "| ---: ".repeat(ENGINES.len()));
     for (case, engines) in times {
