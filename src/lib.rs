@@ -16,8 +16,10 @@ pub mod nn;
 pub mod op;
 pub mod quant;
 pub mod shape;
+#[cfg(feature = "text")]
 pub mod task;
 pub mod tensor;
+#[cfg(feature = "text")]
 pub mod text;
 #[cfg(target_arch = "wasm32")]
 pub mod web;

@@ -30,6 +30,11 @@ pub trait Operand {
     fn value(self) -> Result<Value>;
 }
 
+impl Operand for Value {
+    fn value(self) -> Result<Value> {
+        Ok(self)
+    }
+}
 impl Operand for Tensor {
     fn value(self) -> Result<Value> {
         Ok(Value::Tensor(self))

@@ -1,13 +1,21 @@
-//! The face for JavaScript: what the npm package's worker calls. Small on purpose; the friendly API is TypeScript.
+//! The face for JavaScript: what the npm package calls. Small on purpose; the friendly API is TypeScript. The package ships
+//! two modules: text models (feature `text`) and tensors (feature `tensor-js`), so that nobody downloads what is not used.
 //!
 //! Long work is a `Promise` of one short step, so that the worker's event loop turns in between. Errors are `Error`
 //! objects whose `kind` is [`Error::kind`](crate::Error::kind), or `panic` for a fault of the engine itself.
 
 mod convert;
+#[cfg(feature = "text")]
 mod model;
+#[cfg(feature = "text")]
+mod options;
 mod promise;
+#[cfg(feature = "text")]
 mod source;
+#[cfg(feature = "tensor-js")]
+pub mod tensor;
 
+#[cfg(feature = "text")]
 pub use model::{WasmGeneration, WasmTextModel};
 
 use wasm_bindgen::prelude::*;

@@ -1,8 +1,9 @@
 //! A text model and its generation, as JavaScript classes.
 
 use super::{
-    convert::{from_js, generate_options, messages, options, prompt, to_js, to_value},
+    convert::to_js,
     memory_bytes,
+    options::{from_js, generate_options, messages, options, prompt, to_value},
     promise::{alive, promise},
     source::{IsAborted, JsSource},
 };

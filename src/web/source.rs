@@ -1,6 +1,6 @@
 //! Files that JavaScript reads for us: `{name, size, read(offset, length): Promise<Uint8Array>}`.
 
-use super::convert::from_js;
+use super::options::from_js;
 use crate::{
     backend::{LocalFuture, cpu::Buffer},
     error::{Error, Result},

@@ -142,7 +142,14 @@ fn lint(workspace: &Workspace, log: &mut Log) -> Result<()> {
     };
     log.check(&mut clippy(&["--workspace", "--exclude", "xtask-bindgen", "--all-targets"]))?;
     system::wasm_target()?;
-    log.check(&mut clippy(&["--lib", "--no-default-features", "--target", "wasm32-unknown-unknown"]))
+    log.check(&mut clippy(&[
+        "--lib",
+        "--no-default-features",
+        "--features",
+        "text,tensor-js,conv,fft",
+        "--target",
+        "wasm32-unknown-unknown",
+    ]))
 }
 
 fn rust(workspace: &Workspace, log: &mut Log) -> Result<()> {

@@ -25,6 +25,19 @@ pub fn wasm_target() -> Result<()> {
     added.map_err(|error| error.context(format!("rustc has no target {TARGET}, and rustup could not add it")))
 }
 
+/// Makes sure that the standard library can be compiled, as the module has it done; returns the directory of its source.
+pub fn rust_source() -> Result<PathBuf> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let sysroot = capture(Command::new(rustc).args(["--print", "sysroot"]))?;
+    let source = Path::new(&sysroot).join("lib/rustlib/src/rust");
+    if !source.join("library/Cargo.lock").is_file() {
+        step("Installing the source of the standard library (rust-src)");
+        let added = run(Command::new("rustup").args(["component", "add", "rust-src"]));
+        added.map_err(|error| error.context("the toolchain has no rust-src, and rustup could not add it"))?;
+    }
+    Ok(source)
+}
+
 /// Makes sure that there is a recent enough Node, with npm.
 pub fn node() -> Result<()> {
     let wanted = format!("Node {NODE_MAJOR} or newer, with npm, is needed (https://nodejs.org)");
