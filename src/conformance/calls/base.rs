@@ -138,7 +138,7 @@ fn view(op: &str, args: &Args<'_>, x: &Tensor) -> Result<Option<Tensor>> {
         parts.get(at).cloned().ok_or_else(|| Error::argument("conformance", format!("no part {at}")))
     };
     let result = match op {
-        "split" => x.split(&args.list("sizes")?, args.dim("dim")?).and_then(part),
+        "split_sizes" => x.split(&args.list("sizes")?, args.dim("dim")?).and_then(part),
         "chunk" => x.chunk(args.size("chunks")?, args.dim("dim")?).and_then(part),
         "squeeze" => x.squeeze(args.dim("dim")?),
         "unsqueeze" => x.unsqueeze(args.dim("dim")?),
@@ -158,7 +158,7 @@ fn view(op: &str, args: &Args<'_>, x: &Tensor) -> Result<Option<Tensor>> {
         "reshape" => x.reshape(args.list("shape")?),
         "transpose_reshape" => x.transpose(0, -1)?.reshape(args.list("shape")?),
         "repeat_interleave" => x.repeat_interleave(args.size("repeats")?, args.dim("dim")?),
-        _ => return Ok(None),
+        _ => return made(op, args, x),
     };
     result.map(Some)
 }
@@ -179,11 +179,37 @@ fn binary(op: &str, args: &Args<'_>, x: &Tensor, y: &Tensor) -> Result<Option<Te
         "gt" => x.gt(y),
         "ge" => x.ge(y),
         "matmul" => x.matmul(y),
+        "expand_as" => x.expand_as(y),
+        "broadcast_tensors" => Tensor::broadcast_tensors(&[x, y]).and_then(|all| {
+            all.get(args.size("part")?).cloned().ok_or_else(|| Error::argument("conformance", "no part"))
+        }),
         "gather" => x.gather(args.dim("dim")?, y),
         "index_select" => x.index_select(args.dim("dim")?, y),
         "write_slice" => x.clone().write_slice(args.dim("dim")?, args.size("start")?, y),
         "cat" => Tensor::cat(&[x, y], args.dim("dim")?),
         "stack" => Tensor::stack(&[x, y], args.dim("dim")?),
+        _ => return Ok(None),
+    };
+    result.map(Some)
+}
+
+/// Tensors like `x`, or on its device in its dtype.
+fn made(op: &str, args: &Args<'_>, x: &Tensor) -> Result<Option<Tensor>> {
+    let (dtype, device, shape) = (x.dtype(), x.device(), || args.list("shape"));
+    let (start, end) = (|| args.number("start"), || args.number("end"));
+    let triangle = || Ok((args.size("rows")?, args.size("columns")?, args.dim("diagonal")?));
+    let result = match op {
+        "zeros_like" => x.zeros_like(),
+        "ones_like" => x.ones_like(),
+        "full_like" => x.full_like(args.number("value")?),
+        "zeros" => Tensor::zeros(shape()?, dtype, device),
+        "ones" => Tensor::ones(shape()?, dtype, device),
+        "full" => Tensor::full(args.number("value")?, shape()?, dtype, device),
+        "arange" => Tensor::arange(start()?, end()?, dtype, device),
+        "arange_step" => Tensor::arange_step(start()?, end()?, args.number("step")?, dtype, device),
+        "eye" => Tensor::eye(args.size("n")?, dtype, device),
+        "tril_mask" => triangle().and_then(|(rows, columns, k)| Tensor::tril_mask(rows, columns, k, device)),
+        "triu_mask" => triangle().and_then(|(rows, columns, k)| Tensor::triu_mask(rows, columns, k, device)),
         _ => return Ok(None),
     };
     result.map(Some)

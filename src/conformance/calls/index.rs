@@ -66,13 +66,14 @@ fn function(op: &str, args: &Args<'_>, x: &Tensor) -> Result<Option<Tensor>> {
         "isnan" => x.floor()?.log()?.isnan()?,
         "isinf" => x.floor()?.log()?.isinf()?,
         "isfinite" => x.floor()?.log()?.isfinite()?,
+        "nan_to_num" if args.flag("smooth") => x.log()?.nan_to_num(7.0, Some(8.0), Some(-9.0))?,
         "nan_to_num" => x.floor()?.log()?.nan_to_num(7.0, Some(8.0), Some(-9.0))?,
         "rsub" => (1.5 - x)?,
         "rdiv" => (2 / x)?,
         "radd" => (3.0 + x.clone())?,
         "rmul" => (0.5 * x.clone())?,
-        "remainder_scalar" => x.remainder_scalar(0.7)?,
-        "fmod_scalar" => x.fmod_scalar(0.7)?,
+        "remainder_scalar" => x.remainder_scalar(0.75)?,
+        "fmod_scalar" => x.fmod_scalar(0.75)?,
         _ => return Ok(None),
     }))
 }

@@ -65,6 +65,7 @@ for op in ["isnan", "isinf", "isfinite"]:
     # Logarithms of -1 and 0 make the NaNs and infinities.
     case(op, lambda t: getattr(torch, op)(torch.log(t.floor())), [x(SHAPE, -1, 3)], ["f32", "f16"])
 case("nan_to_num", lambda t: torch.nan_to_num(torch.log(t.floor()), 7, 8, -9), [x(SHAPE, -1, 3)], ["f32", "f64"], gradient=False)
+case("nan_to_num", lambda t: torch.nan_to_num(torch.log(t), 7, 8, -9), [x(SHAPE, -1, 3)], ["f32", "f64"], {"smooth": True}, name="nan_to_num_gradient")
 case("isclose", lambda a, b: torch.isclose(a, b, 0.25, 0.1), [x(SHAPE), x(SHAPE)], ["f32", "f64"])
 case("lerp", lambda a, b: torch.lerp(a, b, 0.3), [x(SHAPE), x(SHAPE)], SOME)
 case("lerp_tensor", torch.lerp, [x(SHAPE), x(SHAPE), x([5], 0, 1)], ["f32", "f64"])
@@ -74,8 +75,8 @@ case("clamp_tensor", lambda a, b, c: torch.clamp(a, b, c), [x(SHAPE), x([4, 1], 
 case("where_number", lambda c, a: torch.where(c != 0, a, torch.tensor(0.5, dtype=a.dtype)), [x(SHAPE, 0, 2, "u8"), x(SHAPE)], FLOATS)
 case("masked_fill", lambda t, m: t.masked_fill(m != 0, 2.5), [x(SHAPE), x([4, 5], 0, 2, "u8")], SOME)
 NUMBERS = {
-    "rsub": lambda t: 1.5 - t, "rdiv": lambda t: 2 / t, "radd": lambda t: 3 + t, "rmul": lambda t: 0.5 * t, "remainder_scalar": lambda t: t % 0.7,
-    "fmod_scalar": lambda t: torch.fmod(t, 0.7),
+    "rsub": lambda t: 1.5 - t, "rdiv": lambda t: 2 / t, "radd": lambda t: 3 + t, "rmul": lambda t: 0.5 * t, "remainder_scalar": lambda t: t % 0.75,
+    "fmod_scalar": lambda t: torch.fmod(t, 0.75),
 }
 for op, f in NUMBERS.items():
     case(op, f, [x(SHAPE, 0.5, 3)], SOME)
