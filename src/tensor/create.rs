@@ -92,6 +92,10 @@ impl Tensor {
     /// When the dtype is an integer's and the value is none, or does not fit: comparing with 2.5 as if it were 2 would
     /// be no help.
     pub(crate) fn scalar_like(&self, value: f64) -> Result<Self> {
+        self.scalar_for("scalar", value)
+    }
+    /// [`Tensor::scalar_like`] as an argument of the operation that errors are to name.
+    pub(super) fn scalar_for(&self, op: &'static str, value: f64) -> Result<Self> {
         let limits = match self.dtype() {
             DType::U8 => Some((0.0, 255.0)),
             DType::U32 => Some((0.0, f64::from(u32::MAX))),
@@ -101,7 +105,7 @@ impl Tensor {
         };
         if limits.is_some_and(|(low, high)| value.fract() != 0.0 || !(low..=high).contains(&value)) {
             let message = format!("{value} is no {}; cast the tensor with to_dtype", self.dtype());
-            return Err(Error::dtype("scalar", message));
+            return Err(Error::dtype(op, message));
         }
         Self::scalar(value, self.dtype(), self.device())
     }

@@ -66,8 +66,11 @@ impl Tensor {
                 let letters = term.replace("...", "").chars().count();
                 let found = labels(equation, term, letters + if term.contains("...") { rank } else { 0 })?;
                 for (i, label) in found.iter().enumerate() {
-                    if !sizes.contains_key(label) || found[..i].contains(label) {
-                        return fail(equation, format!("the result names {label} twice, or no tensor does"));
+                    if !sizes.contains_key(label) {
+                        return fail(equation, format!("the result names {label}, but no tensor does"));
+                    }
+                    if found[..i].contains(label) {
+                        return fail(equation, format!("the result names {label} twice"));
                     }
                 }
                 found

@@ -159,7 +159,7 @@ macro_rules! with_scalar {
         impl Tensor { $(
             $(#[$doc])*
             pub fn $name(&self, value: f64) -> Result<Tensor> {
-                self.$method(&self.scalar_like(value)?)
+                self.$method(&self.scalar_for(stringify!($method), value)?)
             }
         )* }
     };
@@ -209,7 +209,7 @@ impl Tensor {
     }
     /// `x / value`
     pub fn div_scalar(&self, value: f64) -> Result<Tensor> {
-        self.div(&self.scalar_like(value)?)
+        self.div(&self.scalar_for("div", value)?)
     }
     /// Limited to `min..=max`.
     pub fn clamp(&self, min: f64, max: f64) -> Result<Tensor> {

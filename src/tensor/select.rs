@@ -167,13 +167,12 @@ impl Tensor {
         let parts = indices.parts();
         let taken = parts.iter().map(places).sum::<usize>();
         let ellipses = parts.iter().filter(|p| matches!(p, Index::Ellipsis)).count();
-        if taken > self.rank() || ellipses > 1 {
-            let message = format!(
-                "{taken} places and {ellipses} ellipses for the {} dimensions of {}",
-                self.rank(),
-                self.shape()
-            );
+        if taken > self.rank() {
+            let message = format!("{taken} places for the {} dimensions of {}", self.rank(), self.shape());
             return Err(Error::argument("i", message));
+        }
+        if ellipses > 1 {
+            return Err(Error::argument("i", format!("{ellipses} ellipses; one is all that can be told apart")));
         }
         let mut x = self.clone();
         let mut lists = Vec::new();
@@ -197,7 +196,7 @@ impl Tensor {
                 }
                 Index::Tensor(mask) if mask.dtype() == DType::U8 => {
                     let masked = &x.dims()[dim..dim + mask.rank()];
-                    if masked != mask.dims() {
+                    if masked != mask.dims() || masked.is_empty() {
                         let why = format!("a mask of {masked:?} belongs at dimension {dim}");
                         return Err(Error::shapes("i", x.shape(), mask.shape(), why));
                     }
@@ -268,5 +267,11 @@ fn positive(ids: &Tensor, size: usize) -> Result<Tensor> {
     }
     let wide = ids.to_dtype(DType::I64)?;
     let from_start = wide.lt_scalar(0.0)?.where_cond(wide.add_scalar(size as f64)?, &wide)?;
-    Tensor::arange(0.0, size as f64, DType::I64, ids.device())?.take(&from_start)
+    let found = Tensor::arange(0.0, size as f64, DType::I64, ids.device())?.take(&from_start);
+    found.map_err(|error| {
+        // The index as it was given.
+        let outside = |i: &i64| !(-(size as i64)..size as i64).contains(i);
+        let given = wide.to_vec_sync::<i64>().ok().and_then(|ids| ids.into_iter().find(outside));
+        given.map_or(error, |i| Error::argument("i", format!("index {i} is outside a dimension of {size}")))
+    })
 }
