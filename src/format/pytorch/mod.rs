@@ -1,6 +1,6 @@
 //! What `torch.save` writes: a zip archive since PyTorch 1.6, before that a row of pickles with the storages behind.
 //!
-//! A pickle is a program. The machine here ([`pickle`]) runs only what builds tensors, numbers, texts, lists and
+//! A pickle is a program. The machine here runs only what builds tensors, numbers, texts, lists and
 //! dictionaries; a pickle that asks for anything else is refused by the name it asks for, and nothing of it is ever
 //! called. Dictionaries and lists are flattened into names joined by dots; numbers and texts become metadata.
 //!
