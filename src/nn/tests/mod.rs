@@ -3,6 +3,7 @@
 mod layers;
 mod optim;
 mod parameters;
+mod transformer;
 
 use super::StateDict;
 use crate::{Device, Result, Tensor};
