@@ -3,6 +3,7 @@
 use super::{
     Gradients, no_grad,
     node::{MadeBy, Node, Step},
+    view::ViewOp,
 };
 use crate::{
     error::{Error, Result},
@@ -59,6 +60,10 @@ fn walk(roots: &[(Tensor, Tensor)], wanted: &Wanted<'_>, create_graph: bool) -> 
         if !captured && !needs.contains(&true) {
             continue;
         }
+        if let (MadeBy::View(ViewOp::Narrow { dim, start }), false) = (&step.made_by, create_graph) {
+            add_part(&mut pending, &step.inputs[0], &grad, *dim, *start)?;
+            continue;
+        }
         let grads = step_gradient(step, &tensor, &grad, &needs, (wanted, create_graph), &mut found)?;
         for ((x, grad), needed) in step.inputs.iter().zip(grads).zip(&needs) {
             let Some(grad) = grad.filter(|_| *needed) else { continue };
@@ -97,6 +102,28 @@ fn add(pending: &mut BTreeMap<u64, (Tensor, Tensor)>, tensor: &Tensor, grad: Ten
     let sum = match pending.remove(&node.id()) {
         Some((_, before)) => before.add(&grad)?,
         None => grad,
+    };
+    pending.insert(node.id(), (tensor.clone(), sum));
+    Ok(())
+}
+
+/// Adds the gradient of a part of `tensor`, in place: of many parts (the steps of a sequence, the gates of a cell) each costs
+/// its own size, not that of the whole.
+fn add_part(
+    pending: &mut BTreeMap<u64, (Tensor, Tensor)>,
+    tensor: &Tensor,
+    grad: &Tensor,
+    dim: usize,
+    start: usize,
+) -> Result<()> {
+    let Some(node) = tensor.node() else { return Ok(()) };
+    let at = dim as isize;
+    let sum = match pending.remove(&node.id()) {
+        Some((_, before)) => {
+            let part = before.narrow(at, start, grad.dims()[dim])?.add(grad)?;
+            before.write_slice(at, start, &part)?
+        }
+        None => Tensor::zeros(tensor.shape(), tensor.dtype(), tensor.device())?.write_slice(at, start, grad)?,
     };
     pending.insert(node.id(), (tensor.clone(), sum));
     Ok(())
