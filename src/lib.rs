@@ -43,3 +43,8 @@ pub use tensor::{Ellipsis, Generator, NewAxis, Tensor, manual_seed, step};
 pub fn block_on<F: std::future::Future>(future: F) -> F::Output {
     pollster::block_on(future)
 }
+
+/// The examples of the page for people who come from PyTorch.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/pytorch.md")]
+struct PytorchPage;
