@@ -1,7 +1,10 @@
 //! Where tensors live and what runs their operations.
 
+#[cfg(feature = "webgpu")]
+use crate::backend::webgpu::{AdapterInfo, DeviceStats, WebGpuBackend};
 use crate::{
     backend::{Backend, cpu::CpuBackend},
+    dtype::DType,
     error::{Error, Result},
 };
 use std::{fmt, sync::Arc};
@@ -17,9 +20,44 @@ impl Device {
         static CPU: OnceLock<Device> = OnceLock::new();
         CPU.get_or_init(|| Self(Arc::new(CpuBackend::new()))).clone()
     }
-    /// The GPU through WebGPU. Not in this build yet.
+    /// The GPU through WebGPU: over Vulkan, Metal or Direct3D 12, or the browser's. All calls give the same device, until it is
+    /// lost.
+    ///
+    /// # Errors
+    /// When there is no adapter, or this build lacks the feature `webgpu`.
+    #[cfg(feature = "webgpu")]
+    pub async fn webgpu() -> Result<Self> {
+        use std::sync::{Mutex, PoisonError};
+        static OPEN: Mutex<Option<Device>> = Mutex::new(None);
+        let open = || OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(device) = open().as_ref().filter(|d| d.gpu().is_some_and(WebGpuBackend::is_alive)) {
+            return Ok(device.clone());
+        }
+        let device = Self(Arc::new(WebGpuBackend::open().await?));
+        *open() = Some(device.clone());
+        Ok(device)
+    }
+    /// The GPU through WebGPU: not in this build.
+    ///
+    /// # Errors
+    /// Always; the feature `webgpu` turns it on.
+    #[cfg(not(feature = "webgpu"))]
     pub async fn webgpu() -> Result<Self> {
         Err(not_built("webgpu"))
+    }
+    /// What a GPU's adapter is and can do; `None` for other devices.
+    #[cfg(feature = "webgpu")]
+    pub fn adapter(&self) -> Option<&AdapterInfo> {
+        Some(self.gpu()?.info())
+    }
+    /// What a GPU has done since it was opened; `None` for other devices.
+    #[cfg(feature = "webgpu")]
+    pub fn stats(&self) -> Option<DeviceStats> {
+        Some(self.gpu()?.stats())
+    }
+    #[cfg(feature = "webgpu")]
+    fn gpu(&self) -> Option<&WebGpuBackend> {
+        self.0.as_any().downcast_ref()
     }
     /// An NVIDIA GPU. Not in this build yet.
     pub fn cuda(_ordinal: usize) -> Result<Self> {
@@ -35,6 +73,14 @@ impl Device {
             Ok(device) => device,
             Err(_) => Self::cpu(),
         }
+    }
+    /// Can tensors of this dtype live here?
+    pub fn supports(&self, dtype: DType) -> bool {
+        self.0.supports(dtype)
+    }
+    /// f64 where there is one, else f32.
+    pub(crate) fn widest_float(&self) -> DType {
+        if self.supports(DType::F64) { DType::F64 } else { DType::F32 }
     }
     /// Is this the processor?
     pub fn is_cpu(&self) -> bool {
@@ -56,7 +102,10 @@ impl Device {
 }
 
 fn not_built(name: &'static str) -> Error {
-    Error::Device { op: "device", message: format!("this build of votive has no {name} backend") }
+    Error::Device {
+        op: "device",
+        message: format!("this build of votive has no {name} backend; the feature `{name}` turns it on"),
+    }
 }
 
 impl fmt::Debug for Device {

@@ -71,6 +71,10 @@ pub enum Error {
         /// How much was asked for.
         bytes: u64,
     },
+    /// The GPU went away (unplugged, reset by its driver, or too long at work): its tensors are gone; open the device again
+    /// and load the model from its cache.
+    #[error("the GPU was lost: {0}")]
+    DeviceLost(String),
     /// The caller asked to stop.
     #[error("aborted")]
     Aborted,
@@ -135,6 +139,7 @@ impl Error {
             Self::Unsupported(_) => "unsupported",
             Self::Text(_) => "text",
             Self::OutOfMemory { .. } => "out-of-memory",
+            Self::DeviceLost(_) => "device-lost",
             Self::Aborted => "aborted",
             Self::Io { .. } => "io",
             Self::Http { .. } => "http",

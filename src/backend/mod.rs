@@ -4,6 +4,8 @@
 //! decomposition instead (see [`crate::op`]). So a new backend is complete before it is fast.
 
 pub mod cpu;
+#[cfg(feature = "webgpu")]
+pub mod webgpu;
 
 use crate::{dtype::DType, error::Result, layout::Layout, op::Op};
 use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
@@ -48,6 +50,13 @@ pub struct Meta {
 pub trait Backend: Send + Sync + 'static {
     /// `cpu`, `webgpu`, `cuda`, `metal`.
     fn name(&self) -> &'static str;
+    /// Can tensors of this dtype live here?
+    fn supports(&self, dtype: DType) -> bool {
+        let _ = dtype;
+        true
+    }
+    /// For what only one kind of backend has.
+    fn as_any(&self) -> &dyn Any;
     /// Takes elements in row-major order (whole blocks for block formats).
     fn upload(&self, bytes: cpu::Buffer, dtype: DType) -> Result<Storage>;
     /// Runs `op`; the result is contiguous, of shape and dtype `out`. `None`: no kernel, decompose instead.

@@ -286,6 +286,9 @@ impl Backend for Noting {
     fn name(&self) -> &'static str {
         self.cpu.name()
     }
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
     fn upload(&self, bytes: Buffer, dtype: DType) -> Result<Storage> {
         self.cpu.upload(bytes, dtype)
     }

@@ -1,6 +1,6 @@
 //! Gradients of the cases: against PyTorch's, against f32's in half precision, and against differences of results.
 
-use super::{Case, Gradient, Input, calls, compare, input, stored, tolerance, wider};
+use super::{Case, Gradient, Input, calls, compare, input, numbers, stored, tolerance, wider};
 use crate::{
     autograd::{GradOptions, grad},
     device::Device,
@@ -14,7 +14,7 @@ use crate::{
 fn weights(gradient: &Gradient, result: &Tensor) -> Result<Tensor> {
     let shape = result.dims().to_vec();
     let spec = Input { shape, low: -1.0, high: 1.0, dtype: "f64".into(), expand: None, seed: gradient.seed };
-    input(&spec, result.device())?.to_dtype(result.dtype())
+    input(&spec, &Device::cpu())?.to_dtype(result.dtype())?.moved_to(result.device())
 }
 
 /// The results of a case (direct, decomposed) with their gradients to its inputs.
@@ -42,7 +42,7 @@ fn fail(what: &str, i: usize, message: impl std::fmt::Display) -> Error {
 pub(super) async fn close(found: &Tensor, want: &Tensor, tolerance: f64) -> Result<()> {
     let size = match want.elements() {
         0 => 1.0,
-        _ => want.to_dtype(DType::F64)?.abs()?.max(..)?.to_scalar::<f64>().await?.max(1.0),
+        _ => numbers(want).await?.iter().fold(1.0, |size, v| v.abs().max(size)),
     };
     compare(found, want, tolerance * size).await
 }

@@ -32,7 +32,7 @@ pub(super) async fn run(case: &Case, covered: &Covered, device: &Device, outcome
     let has = |what: &str| covered.contains(&(case.op.clone(), what.into()));
     for dtype in [DType::F64, DType::F16, DType::BF16] {
         let name = dtype.to_string();
-        if !has(&name) {
+        if !has(&name) && device.supports(dtype) {
             let error = in_dtype(case, dtype, device).await.err().map(|e| e.to_string());
             outcomes.push(Outcome { name: format!("{} in {name}", case.name), error });
         }

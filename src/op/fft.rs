@@ -41,7 +41,7 @@ pub(super) fn infer_irfft(n: usize, inputs: &[Input<'_>]) -> Result<Meta> {
 /// `[rows, columns]` by a function of both, in the dtype of `like`.
 fn table(like: &Tensor, rows: usize, columns: usize, f: impl Fn(usize, usize) -> f64) -> Result<Tensor> {
     let values: Vec<f64> = (0..rows * columns).map(|i| f(i / columns, i % columns)).collect();
-    Tensor::from_slice(&values, [rows, columns], like.device())?.to_dtype(like.dtype())
+    like.values_like(&values, [rows, columns])
 }
 
 /// The angle of frequency `k` at time `t` of `n`.

@@ -193,9 +193,28 @@ impl TextGenerator {
         options: &LoadOptions,
         progress: &mut dyn FnMut(LoadProgress<'_>) -> ControlFlow<()>,
     ) -> Result<Self> {
+        Self::open_on(&Device::cpu(), paths, options, progress)
+    }
+
+    /// As [`TextGenerator::open`], onto a device; a GPU gets a copy of the weights.
+    ///
+    /// # Errors
+    /// As [`TextGenerator::load`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open_on(
+        device: &Device,
+        paths: &[impl AsRef<std::path::Path>],
+        options: &LoadOptions,
+        progress: &mut dyn FnMut(LoadProgress<'_>) -> ControlFlow<()>,
+    ) -> Result<Self> {
         let open = |path| Ok(Box::new(crate::format::FileSource::open(path)?) as Box<dyn ByteSource>);
         let sources = paths.iter().map(open).collect::<Result<_>>()?;
-        pollster::block_on(Self::load(sources, &Device::cpu(), options, progress))
+        pollster::block_on(Self::load(sources, device, options, progress))
+    }
+
+    /// Where it runs.
+    pub fn device(&self) -> &Device {
+        self.model.decoder.device()
     }
 
     /// Adds low-rank adapters to the model, from PEFT's `adapter_config.json` and `adapter_model.safetensors`; those it has

@@ -84,7 +84,18 @@ impl Tensor {
     }
     /// A zero-dimensional tensor of any plain dtype.
     fn scalar(value: f64, dtype: DType, device: &Device) -> Result<Self> {
-        Self::from_slice(&[value], (), device)?.to_dtype(dtype)
+        Self::from_slice(&[value], (), &Device::cpu())?.to_dtype(dtype)?.moved_to(device)
+    }
+    /// Values, in this tensor's dtype and on its device.
+    pub(crate) fn values_like(&self, values: &[f64], shape: impl Into<Shape>) -> Result<Self> {
+        Self::from_slice(values, shape, &Device::cpu())?.to_dtype(self.dtype())?.moved_to(self.device())
+    }
+    /// A tensor in main memory, moved: so values are made in f64, whatever the device has.
+    pub(crate) fn moved_to(self, device: &Device) -> Result<Self> {
+        if self.device().same(device) {
+            return Ok(self);
+        }
+        Self::from_buffer(self.to_buffer_sync()?, self.dtype(), self.shape(), device)
     }
     /// A value of this tensor's dtype and device, to be broadcast against it.
     ///
@@ -145,7 +156,7 @@ impl Tensor {
         for (i, value) in bytes.as_slice_mut::<f64>()?.iter_mut().enumerate() {
             *value = start + i as f64 * step;
         }
-        Self::from_buffer(bytes, DType::F64, n, device)?.to_dtype(dtype)
+        Self::from_buffer(bytes, DType::F64, n, &Device::cpu())?.to_dtype(dtype)?.moved_to(device)
     }
 }
 

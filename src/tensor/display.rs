@@ -79,6 +79,8 @@ impl Tensor {
                 shown = Self::cat(&[&ends[0], &ends[1]], dim)?;
             }
         }
+        // Devices may have neither i64 nor f64.
+        let shown = Self::from_buffer(shown.to_buffer_sync()?, shown.dtype(), shown.shape(), &crate::Device::cpu())?;
         let (texts, width) = if self.dtype().is_int() {
             let texts: Vec<_> = shown.to_dtype(DType::I64)?.to_vec_sync::<i64>()?.iter().map(i64::to_string).collect();
             let width = texts.iter().map(String::len).max().unwrap_or(1);

@@ -78,7 +78,8 @@ impl Tensor {
     }
     /// 1 where `|self - other| <= atol + rtol * |other|`, or both are equal; NaN equals NaN if `equal_nan`.
     pub fn isclose(&self, other: &Tensor, rtol: f64, atol: f64, equal_nan: bool) -> Result<Tensor> {
-        let (a, b) = (self.detach().to_dtype(DType::F64)?, other.detach().to_dtype(DType::F64)?);
+        let wide = self.device().widest_float();
+        let (a, b) = (self.detach().to_dtype(wide)?, other.detach().to_dtype(wide)?);
         let near = a.sub(&b)?.abs()?.le(&b.abs()?.affine(rtol, atol)?)?.mul(&b.isfinite()?)?;
         let close = near.maximum(&a.eq(&b)?)?;
         if equal_nan { close.maximum(&a.isnan()?.mul(&b.isnan()?)?) } else { Ok(close) }

@@ -55,15 +55,15 @@ impl Tensor {
         if !(start.is_finite() && end.is_finite()) {
             return Err(Error::argument("linspace", format!("no steps lead from {start} to {end}")));
         }
-        let count = Self::arange(0.0, steps as f64, DType::F64, device)?;
+        let count = Self::arange(0.0, steps as f64, DType::F64, &Device::cpu())?;
         if steps < 2 {
-            return count.add_scalar(start)?.to_dtype(dtype);
+            return count.add_scalar(start)?.to_dtype(dtype)?.moved_to(device);
         }
         // From both ends, so that both are exact.
         let step = (end - start) / (steps - 1) as f64;
         let (first, last) = (count.affine(step, start)?, count.sub_scalar((steps - 1) as f64)?.affine(step, end)?);
         let first_half = count.lt_scalar((steps / 2) as f64)?;
-        first_half.where_cond(&first, &last)?.to_dtype(dtype)
+        first_half.where_cond(&first, &last)?.to_dtype(dtype)?.moved_to(device)
     }
     /// The identity matrix.
     ///

@@ -192,8 +192,7 @@ fn avg_pool<const N: usize>(
         }
         let [down, across] = [&rows, &columns].map(|axis| axis.counts(options.count_include_pad));
         let counts: Vec<_> = down.iter().flat_map(|a| across.iter().map(move |b| a * b)).collect();
-        let counts = Tensor::from_slice(&counts, [down.len(), across.len()], x.device())?;
-        sums.div(&counts.to_dtype(x.dtype())?)?.to_dtype(dtype)
+        sums.div(&x.values_like(&counts, [down.len(), across.len()])?)?.to_dtype(dtype)
     })
 }
 
@@ -214,8 +213,7 @@ fn averages(like: &Tensor, windows: &Windows, size: usize) -> Result<Tensor> {
     for (row, &[start, end]) in matrix.chunks_exact_mut(size).zip(&windows.spans) {
         row[start..end].fill(1.0 / (end - start) as f64);
     }
-    let matrix = Tensor::from_slice(&matrix, [windows.spans.len(), size], like.device())?;
-    matrix.to_dtype(like.dtype())
+    like.values_like(&matrix, [windows.spans.len(), size])
 }
 
 fn adaptive_avg_pool<const N: usize>(op: &'static str, x: &Tensor, size: [usize; N]) -> Result<Tensor> {

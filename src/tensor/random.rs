@@ -275,17 +275,18 @@ impl Tensor {
         if classes == 0 || (!replacement && samples > classes) {
             return Err(Error::argument("multinomial", format!("no {samples} of {classes} can be drawn")));
         }
-        let weights = self.detach().to_dtype(DType::F64)?;
+        let wide = self.device().widest_float();
+        let weights = self.detach().to_dtype(wide)?;
         let mut shape = self.dims().to_vec();
         if !replacement {
-            let waits = Self::rand(shape, DType::F64, self.device(), generator)?.log()?.neg()?;
+            let waits = Self::rand(shape, wide, self.device(), generator)?.log()?.neg()?;
             return Self::apply(Op::TopK { k: samples, largest: true }, &[&weights.div(&waits)?]);
         }
         *shape.last_mut().unwrap_or(&mut 0) = samples;
         let sums = weights.cumsum(-1)?;
         let total = sums.narrow(-1, classes - 1, 1)?;
         // 24 bits in f64: the product with the total stays below it.
-        let at = Self::rand(shape, DType::F32, self.device(), generator)?.to_dtype(DType::F64)?.mul(&total)?;
+        let at = Self::rand(shape, DType::F32, self.device(), generator)?.to_dtype(wide)?.mul(&total)?;
         sums.searchsorted(&at, true)
     }
 }

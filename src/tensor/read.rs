@@ -52,7 +52,7 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::to_scalar`].
     pub async fn item(&self) -> Result<f64> {
-        self.to_dtype(DType::F64)?.to_scalar().await
+        self.detach().to_device(&Device::cpu()).await?.to_dtype(DType::F64)?.to_scalar().await
     }
     /// [`Tensor::item`] without waiting, on the CPU device.
     ///
@@ -68,7 +68,8 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::to_scalar_sync`].
     pub fn item_sync(&self) -> Result<f64> {
-        self.to_dtype(DType::F64)?.to_scalar_sync()
+        let here = Self::from_buffer(self.to_buffer_sync()?, self.dtype(), self.shape(), &Device::cpu())?;
+        here.to_dtype(DType::F64)?.to_scalar_sync()
     }
     /// The rows of a matrix.
     ///

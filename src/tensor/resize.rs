@@ -137,7 +137,7 @@ impl Tensor {
             if !weights.is_empty() {
                 let mut shape = vec![1; self.rank() - dim];
                 shape[0] = weights.len();
-                part = part.mul(&Tensor::from_slice(weights, shape, self.device())?.to_dtype(self.dtype())?)?;
+                part = part.mul(&self.values_like(weights, shape)?)?;
             }
             sum = Some(match sum {
                 Some(sum) => sum.add(&part)?,

@@ -135,7 +135,7 @@ impl Tensor {
             // Frequency n - k is the conjugate of k.
             let mirrored: Vec<u32> = (1..n.div_ceil(2) as u32).rev().collect();
             let mirrored = f.index_select(-2, &Tensor::from_slice(&mirrored, mirrored.len(), self.device())?)?;
-            let signs = Tensor::new([1.0f64, -1.0], self.device())?.to_dtype(self.dtype())?;
+            let signs = self.values_like(&[1.0, -1.0], 2)?;
             f = Tensor::cat(&[&f, &mirrored.mul(&signs)?], -2)?;
         }
         f.transpose(-3, -2)

@@ -49,6 +49,9 @@ impl Backend for CpuBackend {
     fn name(&self) -> &'static str {
         "cpu"
     }
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
     fn upload(&self, bytes: Buffer, dtype: DType) -> Result<Storage> {
         // A file may hold elements at addresses that their type cannot be read from.
         let aligned = bytes.bytes().as_ptr().addr().is_multiple_of(alignment(dtype));

@@ -66,6 +66,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         prefill.insert(length.to_string(), json!(speed));
     }
     let decode = median(DECODE_PROMPT, args.tokens.into(), GenerationStats::decode_tokens_per_second)?;
+    let costs = costs(&model, args.tokens.into())?;
     let peak = peak_memory();
     let info = model.info();
     if args.json {
@@ -74,7 +75,7 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             "dtype": info.dtype, "parameters": info.parameters, "weightBytes": info.weight_bytes,
             "threads": pool::threads(), "runs": args.runs, "loadMs": load_ms,
             "prefillTokensPerSecond": prefill, "decodeTokensPerSecond": decode, "decodeTokens": args.tokens,
-            "peakMemoryBytes": peak,
+            "peakMemoryBytes": peak, "device": model.device().to_string(), "perToken": costs,
         }));
     }
     let speed = |v: &Value| v.as_f64().map_or("context too short".to_owned(), |v| format!("{v:.1} tokens/s"));
@@ -84,10 +85,39 @@ pub fn run(args: &BenchArgs) -> Result<()> {
         text += &format!("prefill {length:5} {}\n", speed(value));
     }
     text += &format!("decode        {}\n", speed(&json!(decode)));
+    for (what, count) in costs.as_object().into_iter().flatten() {
+        text += &format!("a token       {count} {what}\n");
+    }
     if let Some(peak) = peak {
         text += &format!("peak memory   {}\n", size(peak));
     }
     print(&text)
+}
+
+/// What a GPU does for each decoded token: the difference of a long answer and a short one. Null on other devices.
+#[cfg(feature = "webgpu")]
+fn costs(model: &TextGenerator, tokens: usize) -> Result<Value> {
+    let Some(adapter) = model.device().adapter() else { return Ok(Value::Null) };
+    let counted = |tokens: usize| -> Result<_> {
+        let before = model.device().stats().unwrap_or_default();
+        measure(model, DECODE_PROMPT, tokens)?;
+        Ok(model.device().stats().unwrap_or_default() - before)
+    };
+    counted(tokens)?;
+    let (short, long) = (counted(1)?, counted(tokens)?);
+    let each = |long: u64, short: u64| (long as f64 - short as f64) / (tokens - 1) as f64;
+    Ok(json!({
+        "adapter": adapter.name, "driver": adapter.driver,
+        "dispatches": each(long.dispatches, short.dispatches), "submits": each(long.submits, short.submits),
+        "buffers": each(long.buffers, short.buffers), "bind groups": each(long.bind_groups, short.bind_groups),
+        "pipelines": each(long.pipelines, short.pipelines), "uploads": each(long.uploads, short.uploads),
+        "reads": each(long.reads, short.reads),
+    }))
+}
+
+#[cfg(not(feature = "webgpu"))]
+fn costs(_: &TextGenerator, _: usize) -> Result<Value> {
+    Ok(Value::Null)
 }
 
 /// One answer of `tokens` tokens to a prompt of `length` tokens, nothing known before.

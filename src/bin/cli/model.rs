@@ -1,10 +1,10 @@
 //! Arguments that the generating commands share: the model, and how tokens are chosen.
 
 use super::output::byte_bar;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::ops::ControlFlow;
 use votive::{
-    Error, Result,
+    Device, Error, Result,
     backend::cpu::pool,
     hub,
     task::{GenerateOptions, LoadOptions, TextGenerator},
@@ -26,12 +26,26 @@ pub struct ModelArgs {
     /// Threads; as many as the machine has processors if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// What computes: the processor, or a GPU in a build with that feature.
+    #[arg(long, value_enum, default_value_t = DeviceName::Cpu)]
+    pub device: DeviceName,
+}
+
+/// A device by name.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DeviceName {
+    Cpu,
+    Webgpu,
 }
 
 impl ModelArgs {
     /// Downloads the model if it must, and loads it, with progress bars on standard error.
     pub fn load(&self) -> Result<TextGenerator> {
         self.apply_threads();
+        let device = match self.device {
+            DeviceName::Cpu => Device::cpu(),
+            DeviceName::Webgpu => pollster::block_on(Device::webgpu())?,
+        };
         let bar = byte_bar(0, "download");
         let mut shown = String::new();
         let paths = hub::resolve_model(&self.model, &mut |p| {
@@ -47,7 +61,7 @@ impl ModelArgs {
         let paths = paths?;
         let bar = byte_bar(0, "load");
         let options = LoadOptions { context_length: self.context, ..LoadOptions::default() };
-        let model = TextGenerator::open(&paths, &options, &mut |p| {
+        let model = TextGenerator::open_on(&device, &paths, &options, &mut |p| {
             bar.set_length(p.total_bytes);
             bar.set_position(p.loaded_bytes);
             ControlFlow::Continue(())

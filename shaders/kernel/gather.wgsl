@@ -1,0 +1,14 @@
+// a where b says: a's layout stands still along the dimension, whose stride is k.x and size k.y.
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let i = thread_index(group, groups, thread);
+    if (i >= p.count) {
+        return;
+    }
+    let at = INDEX(load_b(offset_of(1u, i)), p.k.y);
+    store(i, load_a(offset_of(0u, i) + at * p.k.x));
+}

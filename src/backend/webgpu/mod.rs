@@ -1,0 +1,212 @@
+//! GPUs through WebGPU: natively over Vulkan, Metal or Direct3D 12, and in browsers.
+//!
+//! Operations are recorded and run in batches when a value is read ([`recorder`]); how dtypes are held is said in [`memory`].
+//! What cannot be reported from a kernel has a defined result: an index out of range is brought into it (a value to add at
+//! one is not added), an integer divided by zero is 0. Nothing is read or written out of bounds.
+
+mod attention;
+mod device;
+mod elementwise;
+mod index;
+mod memory;
+mod norm;
+mod params;
+mod product;
+mod read;
+mod recorder;
+mod reduce;
+mod shader;
+mod stats;
+#[cfg(test)]
+mod tests;
+
+pub use device::AdapterInfo;
+pub use stats::DeviceStats;
+
+use super::{Backend, LocalFuture, Meta, Storage, View, cpu::Buffer};
+use crate::{
+    dtype::DType,
+    error::{Error, Result},
+    layout::Layout,
+    op::{Op, Reduce},
+};
+use device::Gpu;
+use memory::{Encoding, Memory, Pool};
+use params::Params;
+use recorder::{Job, Recorder};
+use shader::Class;
+use stats::Stats;
+use std::sync::Arc;
+
+/// Runs operations on a GPU.
+pub struct WebGpuBackend {
+    gpu: Arc<Gpu>,
+    pool: Arc<Pool>,
+    stats: Arc<Stats>,
+    recorder: Recorder,
+    staging: read::Staging,
+    /// Fresh memory is filled with NaN, so that what was not written shows.
+    poison: bool,
+}
+
+/// What fresh memory is filled with in tests: NaN as f32, and large as an integer.
+const POISON: u32 = 0x7fc0_dead;
+
+impl WebGpuBackend {
+    /// The adapter that the system prefers for speed.
+    ///
+    /// # Errors
+    /// When there is none, or it gives no device.
+    pub async fn open() -> Result<Self> {
+        Self::open_with(false).await
+    }
+
+    async fn open_with(poison: bool) -> Result<Self> {
+        let gpu = Arc::new(Gpu::open().await?);
+        let stats = Arc::new(Stats::default());
+        let pool = Arc::new(Pool::new(gpu.clone(), stats.clone()));
+        let recorder = Recorder::new(gpu.clone(), pool.clone(), stats.clone())?;
+        gpu.check().await?;
+        Ok(Self { gpu, pool, stats, recorder, staging: read::Staging::default(), poison })
+    }
+
+    /// What the adapter is.
+    pub fn info(&self) -> &AdapterInfo {
+        &self.gpu.info
+    }
+    /// Is the device still there?
+    pub fn is_alive(&self) -> bool {
+        self.gpu.alive().is_ok()
+    }
+    /// What it has done so far.
+    pub fn stats(&self) -> DeviceStats {
+        self.stats.now()
+    }
+
+    /// Memory for a result.
+    fn fresh(&self, op: &'static str, dtype: DType, elements: usize) -> Result<Memory> {
+        let encoding = Encoding::written(dtype).ok_or_else(|| unheld(op, dtype))?;
+        params::word(op, elements)?;
+        let memory = self.pool.memory(encoding, elements, None, op)?;
+        if self.poison && elements > 0 {
+            let words = (memory.raw().size / 4) as usize;
+            let params = Params::new(op, words)?.bits([POISON, 0]);
+            let whole = Job::threads(op, &shader::FILL, Class::Uint, &[], DType::U32, params);
+            self.recorder.record(whole, &memory)?;
+        }
+        Ok(memory)
+    }
+
+    /// Runs a kernel for a fresh result.
+    fn run(&self, job: Job<'_>, out: &Meta) -> Result<Memory> {
+        let memory = self.fresh(job.op, out.dtype, out.shape.elements())?;
+        if out.shape.elements() > 0 {
+            self.recorder.record(job, &memory)?;
+        }
+        Ok(memory)
+    }
+
+    /// Bytes in row-major order as uploaded: integers of 64 bits shortened.
+    fn hold(&self, bytes: &[u8], dtype: DType) -> Result<Memory> {
+        let encoding = Encoding::uploaded(dtype).ok_or_else(|| unheld("upload", dtype))?;
+        let elements = bytes.len() / dtype.block_bytes() * dtype.block_len();
+        let memory = self.pool.memory(encoding, elements, Some(self.recorder.batch()), "a tensor")?;
+        if dtype == DType::I64 {
+            let short = bytes.chunks_exact(8).map(short_integer).collect::<Result<Vec<_>>>()?;
+            self.recorder.upload(&memory, bytemuck::cast_slice(&short))?;
+        } else {
+            self.recorder.upload(&memory, bytes)?;
+        }
+        Ok(memory)
+    }
+}
+
+fn short_integer(bytes: &[u8]) -> Result<i32> {
+    let mut all = [0; 8];
+    all.copy_from_slice(bytes);
+    let value = i64::from_le_bytes(all);
+    i32::try_from(value).map_err(|_| Error::Device {
+        op: "upload",
+        message: format!("{value} is outside of what WebGPU holds of an i64: 32 bits"),
+    })
+}
+
+fn unheld(op: &'static str, dtype: DType) -> Error {
+    let message = match dtype {
+        DType::F64 => "WebGPU has no f64; cast to f32 on the CPU first".to_string(),
+        _ => format!("WebGPU writes no {dtype}; quantize on the CPU and move the result"),
+    };
+    Error::Device { op, message }
+}
+
+/// The operand's memory.
+fn memory_of<'a>(view: &View<'a>) -> Result<&'a Memory> {
+    let not_here = || Error::Device { op: "webgpu", message: "an operand is not in memory of the GPU".into() };
+    view.storage.as_any().downcast_ref().ok_or_else(not_here)
+}
+
+impl Backend for WebGpuBackend {
+    fn name(&self) -> &'static str {
+        "webgpu"
+    }
+    fn supports(&self, dtype: DType) -> bool {
+        Encoding::uploaded(dtype).is_some()
+    }
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+    fn upload(&self, bytes: Buffer, dtype: DType) -> Result<Storage> {
+        Ok(Arc::new(self.hold(bytes.bytes(), dtype)?))
+    }
+    fn execute(&self, op: &Op, inputs: &[View<'_>], out: &Meta) -> Result<Option<Storage>> {
+        self.gpu.alive()?;
+        let x = &inputs[0];
+        let name = op.name();
+        let result = match op {
+            Op::Copy => self.copy(name, x, out)?,
+            Op::Cast(_) => self.cast(name, x, out)?,
+            Op::Unary(unary) => self.unary(*unary, x, out)?,
+            Op::Binary(binary) => self.binary(*binary, x, &inputs[1], out)?,
+            Op::Affine { mul, add } => self.affine(*mul, *add, x, out)?,
+            Op::Clamp { min, max } => self.clamp(*min, *max, x, out)?,
+            Op::Compare(compare) => self.compare(*compare, x, &inputs[1], out)?,
+            Op::Where => self.choose(inputs, out)?,
+            Op::Gated(gate) => self.gated(*gate, x, &inputs[1], out)?,
+            Op::Cat { dim } => self.cat(*dim, inputs, out)?,
+            Op::Gather { dim } => self.gather(name, *dim, x, &inputs[1], out)?,
+            Op::IndexSelect { dim } => self.index_select(*dim, x, &inputs[1], out)?,
+            Op::ScatterAdd { dim } | Op::Scatter { dim } => self.scatter(name, *dim, inputs, out)?,
+            Op::Embedding { .. } => self.embedding(x, &inputs[1], out)?,
+            Op::Reduce { reduce, dims, .. } => self.reduce(*reduce, dims, x, out)?,
+            Op::ArgReduce { max, dim, .. } => self.arg_reduce(*max, *dim, x, out)?,
+            Op::CumSum { dim } => self.scan(name, Reduce::Sum, *dim, x, out)?,
+            Op::CumProd { dim } => self.scan(name, Reduce::Prod, *dim, x, out)?,
+            Op::ArgSort { dim, descending } => self.sort(name, *dim, *descending, x, out)?,
+            Op::TopK { largest, .. } => self.sort(name, x.layout.dims().len() - 1, *largest, x, out)?,
+            Op::Softmax { dim } => self.softmax(false, *dim, x, out)?,
+            Op::LogSoftmax { dim } => self.softmax(true, *dim, x, out)?,
+            Op::RmsNorm { eps } => self.norm(name, *eps, inputs, out)?,
+            Op::LayerNorm { eps } => self.norm(name, *eps, inputs, out)?,
+            Op::Rope { layout } => self.rope(*layout, inputs, out)?,
+            Op::Matmul => self.matmul(x, &inputs[1], out)?,
+            Op::Linear => self.linear(inputs, out)?,
+            Op::Attention { scale, causal, window, softcap } => {
+                return Ok(self.attention((*scale, *causal, *window, *softcap), inputs, out)?.map(stored));
+            }
+            Op::MaxIndices { rows, columns } => self.max_indices(rows, columns, x, out)?,
+            // Their decompositions run; a custom operation without one is an error that names it.
+            Op::Conv(_) | Op::ConvTranspose(_) | Op::Rfft | Op::Irfft { .. } | Op::Custom(_) => return Ok(None),
+        };
+        Ok(Some(stored(result)))
+    }
+    fn write_slice(&self, target: Storage, layout: &Layout, source: &View<'_>) -> Result<Storage> {
+        Ok(self.write(target, layout, source)?)
+    }
+    fn read<'a>(&'a self, view: View<'a>) -> LocalFuture<'a, Result<Buffer>> {
+        Box::pin(self.read_back(view))
+    }
+}
+
+fn stored(memory: Memory) -> Storage {
+    Arc::new(memory)
+}

@@ -1,0 +1,66 @@
+//! Softmax, normalisation and rotary embedding.
+
+use super::{
+    WebGpuBackend,
+    memory::Memory,
+    memory_of,
+    params::Params,
+    recorder::Job,
+    reduce::lines,
+    shader::{self, Class, pieces},
+};
+use crate::{
+    backend::{Meta, View},
+    error::{Error, Result},
+    layout::Layout,
+    op::RopeLayout,
+};
+
+/// Where `bias` in `shaders/common/with_bias.wgsl` finds its stride.
+pub(super) const BIAS_STRIDE: usize = 7;
+
+impl WebGpuBackend {
+    pub(super) fn softmax(&self, log: bool, dim: usize, x: &View<'_>, out: &Meta) -> Result<Memory> {
+        let op = if log { "log_softmax" } else { "softmax" };
+        let params = lines(op, dim, x.layout, &Layout::contiguous(&out.shape), 0)?;
+        let job = Job::threads(op, &shader::SOFTMAX, Class::Float, &[memory_of(x)?], out.dtype, params);
+        self.run(job.flag("LOG", log).lines(), out)
+    }
+
+    /// RMS norm, or layer norm, which centres.
+    pub(super) fn norm(&self, op: &'static str, eps: f64, inputs: &[View<'_>], out: &Meta) -> Result<Memory> {
+        let [x, weight, bias @ ..] = inputs else { return Err(Error::argument(op, "takes a weight")) };
+        let last = x.layout.dims().len() - 1;
+        let (dims, strides) = (x.layout.dims(), x.layout.strides());
+        let rows = Layout::new(dims[..last].into(), strides[..last].to_vec(), x.layout.start());
+        let mut params = Params::over(op, &[(0, &rows)])?
+            .k(op, [strides[last], dims[last], weight.layout.strides()[0], 0])?
+            .f([eps as f32, 0.0]);
+        params.start(op, 1, weight.layout.start())?;
+        let mut operands = vec![memory_of(x)?, memory_of(weight)?];
+        if let Some(bias) = bias.first() {
+            operands.push(memory_of(bias)?);
+            params.start(op, 2, bias.layout.start())?;
+            params = params.inner_words(op, BIAS_STRIDE, &[bias.layout.strides()[0]])?;
+        }
+        let job = Job::threads(op, &shader::NORM, Class::Float, &operands, out.dtype, params)
+            .flag("CENTRE", op == "layer_norm")
+            .piece(if bias.is_empty() { pieces::WITHOUT_BIAS } else { pieces::WITH_BIAS });
+        self.run(job.lines(), out)
+    }
+
+    pub(super) fn rope(&self, layout: RopeLayout, inputs: &[View<'_>], out: &Meta) -> Result<Memory> {
+        const OP: &str = "rope";
+        let [x, cos, sin] = inputs else { return Err(Error::argument(OP, "takes three inputs")) };
+        let rank = x.layout.dims().len();
+        let (c, s) = (cos.layout.strides(), sin.layout.strides());
+        let mut params = Params::over(OP, &[(0, x.layout)])?
+            .k(OP, [x.layout.dims()[rank - 2], x.layout.dims()[rank - 1], cos.layout.dims()[1], 0])?
+            .inner_words(OP, 0, &[c[0], c[1], s[0], s[1]])?;
+        params.start(OP, 1, cos.layout.start())?;
+        params.start(OP, 2, sin.layout.start())?;
+        let operands = [memory_of(x)?, memory_of(cos)?, memory_of(sin)?];
+        let job = Job::threads(OP, &shader::ROPE, Class::Float, &operands, out.dtype, params);
+        self.run(job.flag("HALVES", layout == RopeLayout::Half), out)
+    }
+}

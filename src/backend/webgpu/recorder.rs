@@ -1,0 +1,330 @@
+//! Operations are recorded and run in batches: one compute pass and one submit for all that was recorded since the last
+//! value was read. Programs, and bind groups by what they bind, are kept, so that a sequence of operations that comes again
+//! creates nothing.
+
+use super::{
+    device::Gpu,
+    memory::{Encoding, Memory, Pool, Raw},
+    params::{Params, WORDS},
+    shader::{self, Class, Kernel, Piece, Value, Variant},
+    stats::Stats,
+};
+use crate::{
+    dtype::DType,
+    error::{Error, Result},
+};
+use std::{
+    collections::HashMap,
+    num::NonZeroU64,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+};
+
+/// Dispatches of one batch at most: one block of the uniform buffer for each.
+const SLOTS: usize = 1024;
+const SLOT_BYTES: u64 = WORDS as u64 * 4;
+/// Bind groups kept.
+const BIND_GROUPS: usize = 16 * 1024;
+/// Uploaded bytes after which the queue is told to begin, since they wait in memory of their own.
+const STAGED: u64 = 32 << 20;
+/// Threads of a workgroup unless a job says otherwise.
+const WORKGROUP: u32 = 256;
+
+/// How many workgroups.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Groups {
+    /// Enough for so many threads.
+    Threads(usize),
+    /// So many, numbered by `group_index`.
+    Lines(usize),
+    Grid(usize, usize, usize),
+}
+
+/// A kernel with its operands and numbers.
+pub(super) struct Job<'a> {
+    pub op: &'static str,
+    pub kernel: &'static Kernel,
+    pub class: Class,
+    pub inputs: Vec<&'a Memory>,
+    /// Whether the second operand is read eight weights at a time.
+    pub eights: bool,
+    /// Whether operands are read as words, whatever they hold.
+    pub words: bool,
+    /// How the result is rounded.
+    pub result: DType,
+    pub values: Vec<(&'static str, Value)>,
+    pub pieces: Vec<Piece>,
+    pub params: Params,
+    pub workgroup: u32,
+    pub groups: Groups,
+}
+
+impl<'a> Job<'a> {
+    /// One thread for each result.
+    pub fn threads(
+        op: &'static str,
+        kernel: &'static Kernel,
+        class: Class,
+        inputs: &[&'a Memory],
+        result: DType,
+        params: Params,
+    ) -> Self {
+        let groups = Groups::Threads(params.words[0] as usize);
+        Self {
+            op,
+            kernel,
+            class,
+            inputs: inputs.to_vec(),
+            eights: false,
+            words: false,
+            result,
+            values: Vec::new(),
+            pieces: Vec::new(),
+            params,
+            workgroup: WORKGROUP,
+            groups,
+        }
+    }
+    /// One workgroup for each result.
+    pub fn lines(mut self) -> Self {
+        self.groups = Groups::Lines(self.params.words[0] as usize);
+        self
+    }
+    /// Operands are read as words, whatever they hold.
+    pub fn as_words(mut self) -> Self {
+        self.words = true;
+        self
+    }
+    pub fn number(mut self, name: &'static str, value: u32) -> Self {
+        self.values.push((name, Value::Number(value)));
+        self
+    }
+    pub fn flag(mut self, name: &'static str, value: bool) -> Self {
+        self.values.push((name, Value::Flag(value)));
+        self
+    }
+    pub fn word(mut self, name: &'static str, value: &'static str) -> Self {
+        self.values.push((name, Value::Word(value)));
+        self
+    }
+    pub fn piece(mut self, piece: Piece) -> Self {
+        self.pieces.push(piece);
+        self
+    }
+}
+
+/// A recorded kernel; its numbers are in the batch's uniforms.
+struct Dispatch {
+    pipeline: wgpu::ComputePipeline,
+    buffers: Vec<Arc<Raw>>,
+    groups: [u32; 3],
+}
+
+/// A copy into a buffer that the host can read, at the end of a batch.
+pub(super) struct ReadBack<'a> {
+    pub from: &'a Arc<Raw>,
+    pub start: u64,
+    pub bytes: u64,
+    pub to: &'a wgpu::Buffer,
+}
+
+struct State {
+    open: Vec<Dispatch>,
+    uniforms: Vec<u8>,
+    /// Number of the batch that is open.
+    batch: u64,
+    pipelines: HashMap<Variant, wgpu::ComputePipeline>,
+    bind_groups: HashMap<Vec<u64>, wgpu::BindGroup>,
+    staged: u64,
+}
+
+pub(super) struct Recorder {
+    gpu: Arc<Gpu>,
+    pool: Arc<Pool>,
+    stats: Arc<Stats>,
+    state: Mutex<State>,
+    /// Of one to five buffers.
+    layouts: Vec<(wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
+    uniform: wgpu::Buffer,
+}
+
+impl Recorder {
+    pub fn new(gpu: Arc<Gpu>, pool: Arc<Pool>, stats: Arc<Stats>) -> Result<Self> {
+        let layouts = (1..=5).map(|buffers| layout(&gpu.device, buffers)).collect();
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let uniform = gpu.buffer("uniforms", SLOTS as u64 * SLOT_BYTES, usage)?;
+        let state = State {
+            open: Vec::new(),
+            uniforms: Vec::new(),
+            batch: 1,
+            pipelines: HashMap::new(),
+            bind_groups: HashMap::new(),
+            staged: 0,
+        };
+        Ok(Self { gpu, pool, stats, state: Mutex::new(state), layouts, uniform })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Number of the batch that is open.
+    pub fn batch(&self) -> u64 {
+        self.state().batch
+    }
+
+    /// Records a kernel that writes `target`.
+    pub fn record(&self, job: Job<'_>, target: &Memory) -> Result<()> {
+        let groups = self.grid(&job)?;
+        if groups.contains(&0) {
+            return Ok(());
+        }
+        let params = job.params.words;
+        let buffers: Vec<_> = job.inputs.iter().copied().chain([target]).map(|m| m.raw().clone()).collect();
+        let mut state = self.state();
+        let pipeline = self.pipeline(&mut state, job)?;
+        buffers.iter().for_each(|raw| raw.last_use.store(state.batch, Ordering::Relaxed));
+        state.open.push(Dispatch { pipeline, buffers, groups });
+        state.uniforms.extend_from_slice(bytemuck::cast_slice(&params));
+        Stats::add(&self.stats.dispatches, 1);
+        if state.open.len() == SLOTS {
+            self.submit(&mut state, None)?;
+        }
+        Ok(())
+    }
+
+    fn grid(&self, job: &Job<'_>) -> Result<[u32; 3]> {
+        let most = self.gpu.limits.max_compute_workgroups_per_dimension as usize;
+        let folded = |n: usize| if n <= most { [n, 1, 1] } else { [most, n.div_ceil(most), 1] };
+        let groups = match job.groups {
+            Groups::Threads(n) => folded(n.div_ceil(job.workgroup as usize)),
+            Groups::Lines(n) => folded(n),
+            Groups::Grid(x, y, z) => [x, y, z],
+        };
+        if groups.iter().any(|&n| n > most) {
+            let message = format!("needs {groups:?} workgroups; {} runs {most} along a side", self.gpu.name());
+            return Err(Error::Device { op: job.op, message });
+        }
+        Ok(groups.map(|n| n as u32))
+    }
+
+    fn pipeline(&self, state: &mut State, job: Job<'_>) -> Result<wgpu::ComputePipeline> {
+        let mut values = job.values;
+        values.extend([("STRIDED", Value::Flag(job.params.strided)), ("WORKGROUP", Value::Number(job.workgroup))]);
+        let variant = Variant {
+            kernel: job.kernel.name,
+            class: job.class,
+            inputs: job.inputs.iter().map(|m| if job.words { Encoding::U32 } else { m.encoding }).collect(),
+            eights: job.eights,
+            result: job.result,
+            values,
+            pieces: job.pieces,
+        };
+        if let Some(pipeline) = state.pipelines.get(&variant) {
+            return Ok(pipeline.clone());
+        }
+        let text = shader::compose(job.kernel, &variant);
+        #[cfg(test)]
+        super::tests::composed(job.kernel.name, &text);
+        let layout = &self.layouts[variant.inputs.len()].1;
+        let pipeline = self.gpu.pipeline(job.kernel.name, &text, layout)?;
+        Stats::add(&self.stats.pipelines, 1);
+        state.pipelines.insert(variant, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    /// Writes bytes into a buffer that no recorded kernel names.
+    pub fn upload(&self, target: &Memory, bytes: &[u8]) -> Result<()> {
+        self.gpu.alive()?;
+        let whole = bytes.len() / 4 * 4;
+        let buffer = &target.raw().buffer;
+        self.gpu.queue.write_buffer(buffer, 0, &bytes[..whole]);
+        if whole < bytes.len() {
+            let mut last = [0; 4];
+            last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
+            self.gpu.queue.write_buffer(buffer, whole as u64, &last);
+        }
+        Stats::add(&self.stats.uploads, 1);
+        let mut state = self.state();
+        state.staged += bytes.len() as u64;
+        if state.staged > STAGED {
+            state.staged = 0;
+            self.gpu.queue.submit([]);
+            #[cfg(not(target_arch = "wasm32"))]
+            let _ = self.gpu.device.poll(wgpu::PollType::Poll);
+        }
+        self.gpu.check_reported()
+    }
+
+    /// Runs all that is recorded.
+    pub fn flush(&self, read: Option<ReadBack<'_>>) -> Result<()> {
+        self.submit(&mut self.state(), read)
+    }
+
+    fn submit(&self, state: &mut State, read: Option<ReadBack<'_>>) -> Result<()> {
+        if state.open.is_empty() && read.is_none() {
+            return Ok(());
+        }
+        self.gpu.alive()?;
+        self.gpu.queue.write_buffer(&self.uniform, 0, &state.uniforms);
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        if !state.open.is_empty() {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for (i, dispatch) in state.open.iter().enumerate() {
+                let ids = dispatch.buffers.iter().map(|raw| raw.id).collect();
+                let group = state.bind_groups.entry(ids).or_insert_with(|| self.bind_group(&dispatch.buffers));
+                pass.set_pipeline(&dispatch.pipeline);
+                pass.set_bind_group(0, &*group, &[(i as u64 * SLOT_BYTES) as u32]);
+                let [x, y, z] = dispatch.groups;
+                pass.dispatch_workgroups(x, y, z);
+            }
+        }
+        if let Some(read) = read {
+            encoder.copy_buffer_to_buffer(&read.from.buffer, read.start, read.to, 0, Some(read.bytes));
+        }
+        self.gpu.queue.submit([encoder.finish()]);
+        Stats::add(&self.stats.submits, 1);
+        state.open.clear();
+        state.uniforms.clear();
+        state.batch += 1;
+        state.staged = 0;
+        let gone = self.pool.destroyed();
+        if state.bind_groups.len() > BIND_GROUPS {
+            state.bind_groups.clear();
+        } else if !gone.is_empty() {
+            state.bind_groups.retain(|ids, _| !ids.iter().any(|id| gone.contains(id)));
+        }
+        self.gpu.check_reported()
+    }
+
+    fn bind_group(&self, buffers: &[Arc<Raw>]) -> wgpu::BindGroup {
+        Stats::add(&self.stats.bind_groups, 1);
+        let numbers = wgpu::BufferBinding { buffer: &self.uniform, offset: 0, size: NonZeroU64::new(SLOT_BYTES) };
+        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(numbers) }];
+        entries.extend(
+            (1..)
+                .zip(buffers)
+                .map(|(binding, raw)| wgpu::BindGroupEntry { binding, resource: raw.buffer.as_entire_binding() }),
+        );
+        let layout = &self.layouts[buffers.len() - 1].0;
+        self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries })
+    }
+}
+
+/// The numbers, operands to read, and the result behind them.
+fn layout(device: &wgpu::Device, buffers: u32) -> (wgpu::BindGroupLayout, wgpu::PipelineLayout) {
+    let entry = |binding, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
+        count: None,
+    };
+    let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true)];
+    entries.extend((1..=buffers).map(|i| entry(i, wgpu::BufferBindingType::Storage { read_only: i < buffers }, false)));
+    let group = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
+    let pipeline = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: None,
+        bind_group_layouts: &[Some(&group)],
+        immediate_size: 0,
+    });
+    (group, pipeline)
+}

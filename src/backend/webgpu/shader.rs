@@ -1,0 +1,268 @@
+//! Programs put together of the pieces in `shaders/`: how each operand is read, how the result is written, constants, and the
+//! kernel itself.
+
+use super::memory::Encoding;
+use crate::dtype::DType;
+use std::{
+    fmt::Write,
+    hash::{Hash, Hasher},
+};
+
+/// An entry point and the pieces it needs besides those of its operands.
+#[derive(Debug)]
+pub(super) struct Kernel {
+    /// File name without its ending.
+    pub name: &'static str,
+    source: &'static str,
+    pieces: &'static [Piece],
+}
+
+/// The text of a file; its name stands for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    name: &'static str,
+    text: &'static str,
+}
+
+impl PartialEq for Piece {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+impl Eq for Piece {}
+impl Hash for Piece {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+macro_rules! piece {
+    ($($path:literal)*) => {
+        Piece {
+            name: concat!($($path),*),
+            text: include_str!(concat!("../../../shaders/", $($path,)* ".wgsl")),
+        }
+    };
+}
+macro_rules! kernels {
+    ($($id:ident = $name:literal [$($piece:literal),*];)*) => { $(
+        pub(super) static $id: Kernel =
+            Kernel { name: $name, source: piece!("kernel/" $name).text, pieces: &[$(piece!($piece)),*] };
+    )* };
+}
+kernels! {
+    UNARY = "unary" [];
+    GATED = "gated" ["common/functions"];
+    BINARY = "binary" [];
+    COMPARE = "compare" [];
+    CHOOSE = "choose" [];
+    AFFINE_FLOAT = "affine_float" [];
+    AFFINE_INT = "affine_int" [];
+    CLAMP_FLOAT = "clamp_float" [];
+    CLAMP_INT = "clamp_int" [];
+    COPY = "copy" ["common/convert"];
+    DEQUANTIZE = "dequantize" ["common/convert"];
+    FILL = "fill" [];
+    GATHER = "gather" ["common/index"];
+    SCATTER = "scatter" ["common/index"];
+    EMBEDDING = "embedding" ["common/index"];
+    REDUCE_GROUP = "reduce_group" ["common/reduce", "common/convert"];
+    REDUCE_THREAD = "reduce_thread" ["common/reduce", "common/convert"];
+    ARG_REDUCE = "arg_reduce" [];
+    SCAN = "scan" ["common/reduce", "common/convert"];
+    SORT = "sort" [];
+    SOFTMAX = "softmax" [];
+    NORM = "norm" [];
+    ROPE = "rope" [];
+    MATMUL = "matmul" [];
+    LINEAR_ROW = "linear_row" [];
+    LINEAR_TILE = "linear_tile" [];
+    ATTENTION = "attention" ["common/functions"];
+    MAX_INDICES = "max_indices" [];
+}
+
+/// Optional pieces, by what they do.
+pub(super) mod pieces {
+    use super::Piece;
+
+    pub const FUNCTIONS: Piece = piece!("common/functions");
+    pub const FUNCTIONS_INT: Piece = piece!("common/functions_int");
+    pub const BINARY_FLOAT: Piece = piece!("common/binary_float");
+    pub const BINARY_INT: Piece = piece!("common/binary_int");
+    pub const FINISH_PLAIN: Piece = piece!("common/finish_plain");
+    pub const FINISH_MEAN: Piece = piece!("common/finish_mean");
+    pub const WITH_BIAS: Piece = piece!("common/with_bias");
+    pub const WITHOUT_BIAS: Piece = piece!("common/without_bias");
+    pub const WITH_MASK: Piece = piece!("common/with_mask");
+    pub const WITHOUT_MASK: Piece = piece!("common/without_mask");
+}
+
+/// What numbers a program computes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Class {
+    Float,
+    Int,
+    Uint,
+}
+
+impl Class {
+    /// Of a dtype; block formats are floats.
+    pub fn of(dtype: DType) -> Self {
+        match dtype {
+            DType::I64 | DType::I32 => Self::Int,
+            DType::U32 | DType::U8 => Self::Uint,
+            _ => Self::Float,
+        }
+    }
+    fn piece(self) -> Piece {
+        match self {
+            Self::Float => piece!("common/float"),
+            Self::Int => piece!("common/int"),
+            Self::Uint => piece!("common/uint"),
+        }
+    }
+}
+
+/// A value filled in for a word in capitals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Value {
+    Number(u32),
+    Flag(bool),
+    /// The name of a function.
+    Word(&'static str),
+}
+
+/// Which program: everything that its text depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Variant {
+    /// Name of the kernel.
+    pub kernel: &'static str,
+    /// What it computes with.
+    pub class: Class,
+    /// How the operands are held.
+    pub inputs: Vec<Encoding>,
+    /// Whether the second operand is read eight weights at a time.
+    pub eights: bool,
+    /// How the result is rounded and held.
+    pub result: DType,
+    /// Values filled in.
+    pub values: Vec<(&'static str, Value)>,
+    /// Optional pieces.
+    pub pieces: Vec<Piece>,
+}
+
+/// Operands are called by these letters.
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+fn input(encoding: Encoding) -> Piece {
+    match encoding {
+        Encoding::F32 => piece!("input/f32"),
+        Encoding::F16 => piece!("input/f16"),
+        Encoding::BF16 => piece!("input/bf16"),
+        Encoding::I32 => piece!("input/i32"),
+        Encoding::U32 => piece!("input/u32"),
+        Encoding::U8 => piece!("input/u8"),
+        Encoding::Blocks(_) => piece!("block/bytes"),
+    }
+}
+
+fn result(dtype: DType) -> Piece {
+    match dtype {
+        DType::F16 => piece!("result/f16"),
+        DType::BF16 => piece!("result/bf16"),
+        DType::I64 | DType::I32 => piece!("result/i32"),
+        DType::U32 => piece!("result/u32"),
+        DType::U8 => piece!("result/u8"),
+        _ => piece!("result/f32"),
+    }
+}
+
+/// The function that gives eight weights.
+fn eights(encoding: Encoding) -> &'static [Piece] {
+    let Encoding::Blocks(dtype) = encoding else { return &[piece!("block/float")] };
+    match dtype {
+        DType::Q4_0 => &[piece!("block/q4_0")],
+        DType::Q4_1 => &[piece!("block/q4_1")],
+        DType::Q5_0 => &[piece!("block/q5_0")],
+        DType::Q5_1 => &[piece!("block/q5_1")],
+        DType::Q8_0 => &[piece!("block/q8_0")],
+        DType::Q8_1 => &[piece!("block/q8_1")],
+        DType::Q2_K => &[piece!("block/q2_k")],
+        DType::Q3_K => &[piece!("block/q3_k")],
+        DType::Q4_K => &[piece!("block/scales_k"), piece!("block/q4_k")],
+        DType::Q5_K => &[piece!("block/scales_k"), piece!("block/q5_k")],
+        DType::Q6_K => &[piece!("block/q6_k")],
+        _ => &[piece!("block/q8_k")],
+    }
+}
+
+/// Puts words in place of others: whole ones, and what is before or behind an underscore of longer ones (`load_NAME`).
+fn filled(text: &str, words: &[(&str, &str)]) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let value = |name: &str| words.iter().find(|(from, _)| *from == name).map(|(_, to)| *to);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(is_word) {
+        let (before, word) = rest.split_at(at);
+        let end = word.find(|c| !is_word(c)).unwrap_or(word.len());
+        let (word, after) = word.split_at(end);
+        out.push_str(before);
+        let behind = word.rsplit_once('_').and_then(|(start, name)| Some([start, "_", value(name)?]));
+        let in_front = || word.split_once('_').and_then(|(name, end)| Some([value(name)?, "_", end]));
+        match value(word) {
+            Some(value) => out.push_str(value),
+            None => match behind.or_else(in_front) {
+                Some(parts) => out.extend(parts),
+                None => out.push_str(word),
+            },
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The program's text.
+pub(super) fn compose(kernel: &Kernel, variant: &Variant) -> String {
+    let mut text = String::new();
+    let mut functions = Vec::new();
+    for (name, value) in &variant.values {
+        // Writing to a string cannot fail.
+        let _ = match value {
+            Value::Number(n) => writeln!(text, "const {name}: u32 = {n}u;"),
+            Value::Flag(flag) => writeln!(text, "const {name}: bool = {flag};"),
+            Value::Word(word) => {
+                functions.push((*name, *word));
+                Ok(())
+            }
+        };
+    }
+    let add = |text: &mut String, piece: Piece, words: &[(&str, &str)]| {
+        text.push_str(&filled(piece.text, words));
+        text.push('\n');
+    };
+    add(&mut text, piece!("common/params"), &[]);
+    add(&mut text, variant.class.piece(), &[]);
+    for (i, &encoding) in variant.inputs.iter().enumerate() {
+        let slot = (i + 1).to_string();
+        let words = [("NAME", NAMES[i]), ("SLOT", &*slot)];
+        let read_in_eights = variant.eights && i == EIGHTS_OPERAND.min(variant.inputs.len() - 1);
+        if read_in_eights {
+            add(&mut text, piece!("block/common"), &[]);
+        }
+        add(&mut text, input(encoding), &words);
+        if read_in_eights {
+            eights(encoding).iter().for_each(|&piece| add(&mut text, piece, &words));
+        }
+    }
+    let slot = (variant.inputs.len() + 1).to_string();
+    add(&mut text, result(variant.result), &[("SLOT", &slot)]);
+    for &piece in variant.pieces.iter().chain(kernel.pieces) {
+        add(&mut text, piece, &functions);
+    }
+    text.push_str(&filled(kernel.source, &functions));
+    text
+}
+
+/// The operand whose weights are read in eights: the second, or the only one.
+const EIGHTS_OPERAND: usize = 1;

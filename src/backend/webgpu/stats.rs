@@ -1,0 +1,69 @@
+//! What a device did: costs that do not depend on the hardware.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counters since the device was made.
+#[derive(Debug, Default)]
+pub(super) struct Stats {
+    pub dispatches: AtomicU64,
+    pub submits: AtomicU64,
+    pub buffers: AtomicU64,
+    pub bind_groups: AtomicU64,
+    pub pipelines: AtomicU64,
+    pub uploads: AtomicU64,
+    pub reads: AtomicU64,
+}
+
+/// What a GPU device has done since it was made. The difference of two of these is the cost of what lies between, whatever
+/// the hardware.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeviceStats {
+    /// Kernels recorded.
+    pub dispatches: u64,
+    /// Batches of commands handed to the queue.
+    pub submits: u64,
+    /// Buffers created.
+    pub buffers: u64,
+    /// Bind groups created.
+    pub bind_groups: u64,
+    /// Pipelines compiled.
+    pub pipelines: u64,
+    /// Tensors uploaded.
+    pub uploads: u64,
+    /// Tensors read back.
+    pub reads: u64,
+}
+
+impl Stats {
+    pub fn add(counter: &AtomicU64, n: u64) {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+    pub fn now(&self) -> DeviceStats {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        DeviceStats {
+            dispatches: get(&self.dispatches),
+            submits: get(&self.submits),
+            buffers: get(&self.buffers),
+            bind_groups: get(&self.bind_groups),
+            pipelines: get(&self.pipelines),
+            uploads: get(&self.uploads),
+            reads: get(&self.reads),
+        }
+    }
+}
+
+impl std::ops::Sub for DeviceStats {
+    type Output = Self;
+    fn sub(self, before: Self) -> Self {
+        Self {
+            dispatches: self.dispatches - before.dispatches,
+            submits: self.submits - before.submits,
+            buffers: self.buffers - before.buffers,
+            bind_groups: self.bind_groups - before.bind_groups,
+            pipelines: self.pipelines - before.pipelines,
+            uploads: self.uploads - before.uploads,
+            reads: self.reads - before.reads,
+        }
+    }
+}
