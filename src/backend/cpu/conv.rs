@@ -8,7 +8,7 @@ use super::{
     Buffer,
     matmul::{
         Target,
-        blocked::{BlockProduct, Columns, PackRows, packed_len, tile_size, with_space},
+        blocked::{BlockProduct, Columns, PackRows, Space, packed_len, tile_size},
     },
     pool::parallel,
     product::{as_f32, shorten},
@@ -282,32 +282,31 @@ impl Kernel for Lines<'_> {
         // More taps than places, as in the gradient to a weight, and taps beside each other in memory.
         let distances = gather.columns.taps.windows(2).all(|taps| taps[1].1 == taps[0].1 + 1);
         let along_taps = gather.columns.taps.len() > width && distances && gather.x.strides[3] == 1;
-        with_space(2 * width, |space| {
-            let (sum, line) = space.split_at_mut(width);
-            for at in lines {
-                let run = Run { image: at / rows, row: at % rows, column: 0, len: width };
-                for output in 0..sizes.outputs {
-                    let weight = &weight[output * sizes.inputs * taps..][..sizes.inputs * taps];
-                    sum.fill(bias.get(channel + output).copied().unwrap_or(0.0));
-                    if along_taps {
-                        for (index, row) in weight.chunks_exact(gather.columns.taps.len()).enumerate() {
-                            let (input, tap) = gather.tap(index * row.len());
-                            // SAFETY: see `along_taps`.
-                            unsafe { gather.add_dots::<S>(input, tap, &run, row, sum) };
-                        }
-                    } else {
-                        for (index, &factor) in weight.iter().enumerate() {
-                            let (input, tap) = gather.tap(index);
-                            gather.read(input, tap, &run, line);
-                            // SAFETY: both lines are `width` long.
-                            unsafe { add_scaled::<S>(sum, line, factor) };
-                        }
+        let mut space = Space::new(2 * width);
+        let (sum, line) = space.as_mut_slice().split_at_mut(width);
+        for at in lines {
+            let run = Run { image: at / rows, row: at % rows, column: 0, len: width };
+            for output in 0..sizes.outputs {
+                let weight = &weight[output * sizes.inputs * taps..][..sizes.inputs * taps];
+                sum.fill(bias.get(channel + output).copied().unwrap_or(0.0));
+                if along_taps {
+                    for (index, row) in weight.chunks_exact(gather.columns.taps.len()).enumerate() {
+                        let (input, tap) = gather.tap(index * row.len());
+                        // SAFETY: see `along_taps`.
+                        unsafe { gather.add_dots::<S>(input, tap, &run, row, sum) };
                     }
-                    // SAFETY: the kernel's promise.
-                    unsafe { image.write(gather, channel + output, &run, sum, 0.0) };
+                } else {
+                    for (index, &factor) in weight.iter().enumerate() {
+                        let (input, tap) = gather.tap(index);
+                        gather.read(input, tap, &run, line);
+                        // SAFETY: both lines are `width` long.
+                        unsafe { add_scaled::<S>(sum, line, factor) };
+                    }
                 }
+                // SAFETY: the kernel's promise.
+                unsafe { image.write(gather, channel + output, &run, sum, 0.0) };
             }
-        });
+        }
     }
 }
 
@@ -412,28 +411,27 @@ fn run(parts: &[Part<'_>], image: Image, bias: &[f32], sizes: &Sizes) {
     }
     let depth = |part: &Part<'_>| part.weight.len() / sizes.outputs;
     let lengths: Vec<usize> = parts.iter().map(|part| packed_len(isa, sizes.outputs, depth(part))).collect();
-    with_space(lengths.iter().sum(), |space| {
-        let mut packed = Vec::with_capacity(parts.len());
-        let mut rest = &mut *space;
-        for (part, &len) in parts.iter().zip(&lengths) {
-            let (own, after) = std::mem::take(&mut rest).split_at_mut(len);
-            let (m, k) = (sizes.outputs, depth(part));
-            let tiles = 0..m.div_ceil(tile_size(isa).0);
-            // SAFETY: the weights are [m, k], and the space as long as their packed form.
-            unsafe { isa.run(PackRows { a: &part.weight, strides: (k, 1), m, k, tiles, packed: Target::new(own) }) };
-            packed.push(&*own);
-            rest = after;
+    let mut space = Space::new(lengths.iter().sum());
+    let mut packed = Vec::with_capacity(parts.len());
+    let mut rest = space.as_mut_slice();
+    for (part, &len) in parts.iter().zip(&lengths) {
+        let (own, after) = std::mem::take(&mut rest).split_at_mut(len);
+        let (m, k) = (sizes.outputs, depth(part));
+        let tiles = 0..m.div_ceil(tile_size(isa).0);
+        // SAFETY: the weights are [m, k], and the space as long as their packed form.
+        unsafe { isa.run(PackRows { a: &part.weight, strides: (k, 1), m, k, tiles, packed: Target::new(own) }) };
+        packed.push(&*own);
+        rest = after;
+    }
+    let places = |part: &Part<'_>| sizes.images * part.gather.rows.count * part.gather.columns.count;
+    let tasks = parts.iter().map(places).max().unwrap_or(0).div_ceil(PLACES);
+    parallel(tasks * parts.len(), |i| {
+        let (part, a) = (&parts[i / tasks], packed[i / tasks]);
+        let all = places(part);
+        let columns = (i % tasks * PLACES).min(all)..((i % tasks + 1) * PLACES).min(all);
+        if !columns.is_empty() {
+            product(isa, part, a, image, bias, sizes, columns);
         }
-        let places = |part: &Part<'_>| sizes.images * part.gather.rows.count * part.gather.columns.count;
-        let tasks = parts.iter().map(places).max().unwrap_or(0).div_ceil(PLACES);
-        parallel(tasks * parts.len(), |i| {
-            let (part, a) = (&parts[i / tasks], packed[i / tasks]);
-            let all = places(part);
-            let columns = (i % tasks * PLACES).min(all)..((i % tasks + 1) * PLACES).min(all);
-            if !columns.is_empty() {
-                product(isa, part, a, image, bias, sizes, columns);
-            }
-        });
     });
 }
 
@@ -441,24 +439,24 @@ fn run(parts: &[Part<'_>], image: Image, bias: &[f32], sizes: &Sizes) {
 fn product(isa: Isa, part: &Part<'_>, a: &[f32], image: Image, bias: &[f32], sizes: &Sizes, columns: Range<usize>) {
     let (m, k, stride) = (sizes.outputs, part.weight.len() / sizes.outputs, columns.len());
     let gather = part.gather;
-    with_space(m * stride, |values| {
-        if k == 0 {
-            values.fill(0.0);
-        } else {
-            let out = Target::new(values);
-            let columns = columns.clone();
-            // SAFETY: the packed weights are [m, k], the columns those of the image, the space [m, stride].
-            unsafe { isa.run(BlockProduct { a, b: gather, rows: 0..m, columns, out, stride, m, k }) };
+    let mut space = Space::new(m * stride);
+    let values = space.as_mut_slice();
+    if k == 0 {
+        values.fill(0.0);
+    } else {
+        let out = Target::new(values);
+        let columns = columns.clone();
+        // SAFETY: the packed weights are [m, k], the columns those of the image, the space [m, stride].
+        unsafe { isa.run(BlockProduct { a, b: gather, rows: 0..m, columns, out, stride, m, k }) };
+    }
+    for (output, values) in values.chunks_exact(stride).enumerate() {
+        let channel = part.channel + output;
+        let bias = bias.get(channel).copied().unwrap_or(0.0);
+        let mut at = 0;
+        for run in gather.runs(columns.clone()) {
+            // SAFETY: runs of a part are places of the result that no other task has.
+            unsafe { image.write(&gather, channel, &run, &values[at..at + run.len], bias) };
+            at += run.len;
         }
-        for (output, values) in values.chunks_exact(stride).enumerate() {
-            let channel = part.channel + output;
-            let bias = bias.get(channel).copied().unwrap_or(0.0);
-            let mut at = 0;
-            for run in gather.runs(columns.clone()) {
-                // SAFETY: runs of a part are places of the result that no other task has.
-                unsafe { image.write(&gather, channel, &run, &values[at..at + run.len], bias) };
-                at += run.len;
-            }
-        }
-    });
+    }
 }

@@ -13,7 +13,7 @@ fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) 
 }
 
 fn values<const D: usize>(x: Tensor<D>, wanted: bool) -> Vec<f32> {
-    if wanted { x.into_data().to_vec().unwrap() } else { Vec::new() }
+    if wanted { x.into_data().try_to_vec().unwrap() } else { Vec::new() }
 }
 
 #[derive(Module, Debug)]

@@ -49,7 +49,7 @@ pub fn run(case: Case) -> Run {
             let targets = Tensor::from_slice(&classes(batch, sizes[3]), batch, &Device::cpu()).unwrap();
             let weight = |i: usize| tensor(layer(i, sizes[i], sizes[i + 1]), &[sizes[i + 1], sizes[i]]);
             let bias = |i: usize| Tensor::zeros(sizes[i + 1], DType::F32, &Device::cpu()).unwrap();
-            let trained = |t: Tensor| Parameter::new(t).unwrap();
+            let trained = |t: Tensor| Parameter::new(t);
             let layers = [0, 1, 2].map(|i| Linear::new(trained(weight(i)), Some(trained(bias(i)))));
             let all = layers.iter().flat_map(|l| [l.weight_parameter(), l.bias_parameter().unwrap()]);
             let mut optimiser = Optimizer::new(all.cloned().collect(), AdamW::default()).unwrap();

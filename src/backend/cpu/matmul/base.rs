@@ -227,7 +227,12 @@ unsafe fn float_product(
             let a = &a[..m * k];
             split(n, m * k, |columns| isa.run(DotProducts { a, b, columns, out, k, n }));
         } else if m < MANY_ROWS && b.strides.1 == 1 && b.dtype == DType::F32 {
-            split(n, m * k, |columns| isa.run(RowSums { a, a_strides, b, columns, out, m, k, n }));
+            // Long pieces of rows: memory is read in order.
+            let step = (TASK / (m * k)).next_multiple_of(16).clamp(512, n.max(512));
+            parallel(n.div_ceil(step), |i| {
+                let columns = i * step..((i + 1) * step).min(n);
+                isa.run(RowSums { a, a_strides, b, columns, out, m, k, n });
+            });
         } else {
             blocked::product(isa, a, a_strides, b, out, m, k, n);
         }

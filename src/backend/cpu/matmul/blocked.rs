@@ -21,18 +21,35 @@ thread_local! {
     static SPACES: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs `f` with space for `len` numbers, which hold anything; the space is kept for the next time.
-pub(in crate::backend::cpu) fn with_space<R>(len: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
-    let mut space = SPACES.with_borrow_mut(Vec::pop).unwrap_or_default();
-    if space.len() < len {
-        space.clear();
-        space.resize(len, 0.0);
+/// Space for numbers, which hold anything at first; it is kept for the next time.
+///
+/// No closure around the code that uses it: kernels are compiled for their instruction set where they stand, closures are not.
+pub(in crate::backend::cpu) struct Space {
+    numbers: Vec<f32>,
+    len: usize,
+}
+
+impl Space {
+    pub fn new(len: usize) -> Self {
+        let mut numbers = SPACES.with_borrow_mut(Vec::pop).unwrap_or_default();
+        if numbers.len() < len {
+            numbers.clear();
+            numbers.resize(len, 0.0);
+        }
+        Self { numbers, len }
     }
-    let result = f(&mut space[..len]);
-    if space.len() <= KEPT {
-        SPACES.with_borrow_mut(|spaces| spaces.push(space));
+    pub fn as_mut_slice(&mut self) -> &mut [f32] {
+        &mut self.numbers[..self.len]
     }
-    result
+}
+
+impl Drop for Space {
+    fn drop(&mut self) {
+        let numbers = std::mem::take(&mut self.numbers);
+        if numbers.len() <= KEPT {
+            SPACES.with_borrow_mut(|spaces| spaces.push(numbers));
+        }
+    }
 }
 
 /// Where the columns of a product come from.
@@ -88,12 +105,16 @@ impl Matrix<'_> {
         let whole = rows.len() / S::LANES * S::LANES;
         // SAFETY: the caller's promise.
         unsafe {
+            let mut square = [0.0f32; 8 * 8];
             for row in (0..whole).step_by(S::LANES) {
                 let to = &mut panel[row * width..];
                 let mut j = 0;
                 while j + S::LANES <= columns.len() {
-                    let first = columns.start + j;
-                    S::transpose(|i| self.load::<S>(rows.start + row, first + i), to[j..].as_mut_ptr(), width);
+                    for i in 0..S::LANES {
+                        let column = self.load::<S>(rows.start + row, columns.start + j + i);
+                        S::store(square[i * S::LANES..].as_mut_ptr(), column);
+                    }
+                    S::transpose(square.as_ptr(), S::LANES, to[j..].as_mut_ptr(), width);
                     j += S::LANES;
                 }
                 for j in j..columns.len() {
@@ -168,7 +189,7 @@ impl Kernel for PackRows<'_> {
                     for l in (0..whole).step_by(S::LANES) {
                         let (a, to) = (&a[from + row * strides.0 + l..], packed[l * tile + row..].as_mut_ptr());
                         // SAFETY: these rows and columns are inside the matrix, and their places inside the tile.
-                        unsafe { S::transpose(|i| S::load(a[i * strides.0..].as_ptr()), to, tile) };
+                        unsafe { S::transpose(a.as_ptr(), strides.0, to, tile) };
                     }
                     for l in whole..depth {
                         for i in row..row + S::LANES {
@@ -212,30 +233,29 @@ impl<B: Columns> Kernel for BlockProduct<'_, B> {
         let Self { a, b, rows, columns, out, stride, m, k } = self;
         let (tile, width) = (S::Tile::ROWS, 2 * S::Tile::LANES);
         let whole = m.next_multiple_of(tile);
-        with_space(DEPTH.min(k) * columns.len().next_multiple_of(width), |panels| {
-            for start in (0..k).step_by(DEPTH) {
-                let depth = DEPTH.min(k - start);
-                // SAFETY: the kernel's promise.
-                unsafe { b.pack::<S>(start..start + depth, columns.clone(), width, panels) };
-                let part = &a[start * whole..][..depth * whole];
-                for block in rows.clone().step_by(BLOCK / tile * tile) {
-                    let block = block..(block + BLOCK / tile * tile).min(rows.end);
-                    for (j, panel) in panels.chunks_exact(depth * width).take(columns.len().div_ceil(width)).enumerate()
-                    {
-                        let used = width.min(columns.len() - j * width);
-                        for row in block.clone().step_by(tile) {
-                            let a = part[row * depth..][..tile * depth].as_ptr();
-                            let used = (tile.min(rows.end - row), used);
-                            // SAFETY: the kernel's promise.
-                            unsafe {
-                                let c = out.at(row * stride + j * width);
-                                tile_product::<S::Tile>(a, panel.as_ptr(), depth, c, stride, used, start > 0);
-                            }
+        let mut space = Space::new(DEPTH.min(k) * columns.len().next_multiple_of(width));
+        let panels = space.as_mut_slice();
+        for start in (0..k).step_by(DEPTH) {
+            let depth = DEPTH.min(k - start);
+            // SAFETY: the kernel's promise.
+            unsafe { b.pack::<S>(start..start + depth, columns.clone(), width, panels) };
+            let part = &a[start * whole..][..depth * whole];
+            for block in rows.clone().step_by(BLOCK / tile * tile) {
+                let block = block..(block + BLOCK / tile * tile).min(rows.end);
+                for (j, panel) in panels.chunks_exact(depth * width).take(columns.len().div_ceil(width)).enumerate() {
+                    let used = width.min(columns.len() - j * width);
+                    for row in block.clone().step_by(tile) {
+                        let a = part[row * depth..][..tile * depth].as_ptr();
+                        let used = (tile.min(rows.end - row), used);
+                        // SAFETY: the kernel's promise.
+                        unsafe {
+                            let c = out.at(row * stride + j * width);
+                            tile_product::<S::Tile>(a, panel.as_ptr(), depth, c, stride, used, start > 0);
                         }
                     }
                 }
             }
-        });
+        }
     }
 }
 
@@ -334,32 +354,32 @@ pub(super) unsafe fn product(
     n: usize,
 ) {
     let tile = tile_size(isa).0;
-    with_space(packed_len(isa, m, k), |packed| {
-        let (tiles, target) = (m.div_ceil(tile), Target::new(packed));
-        let together = (PACKED / (tile * k)).max(1);
-        let pack = |i: usize| {
-            let tiles = i * together..((i + 1) * together).min(tiles);
-            // SAFETY: the caller's promise, and tasks have different tiles.
-            unsafe { isa.run(PackRows { a, strides: a_strides, m, k, tiles, packed: target }) };
-        };
-        parallel(tiles.div_ceil(together), pack);
-        let a = &packed[..];
-        // Tasks are parts of the columns; where those are few, of the rows too.
-        let across = n.div_ceil(COLUMNS);
-        let down = if across >= threads() { 1 } else { threads().min(m.div_ceil(4 * tile)).max(1) };
-        let down = if m * n * k < SMALL { 1 } else { down };
-        let rows = m.div_ceil(down).next_multiple_of(tile);
-        let task = |i: usize| {
-            let (row, column) = (i / across * rows, i % across * COLUMNS);
-            let (rows, columns) = (row.min(m)..(row + rows).min(m), column..(column + COLUMNS).min(n));
-            // SAFETY: the caller's promise, and tasks have different rows or columns.
-            unsafe {
-                let out = out.offset(column);
-                isa.run(BlockProduct { a, b, rows, columns, out, stride: n, m, k });
-            }
-        };
-        if m * n * k < SMALL { (0..across).for_each(task) } else { parallel(across * down, task) }
-    });
+    let mut space = Space::new(packed_len(isa, m, k));
+    let packed = space.as_mut_slice();
+    let (tiles, target) = (m.div_ceil(tile), Target::new(packed));
+    let together = (PACKED / (tile * k)).max(1);
+    let pack = |i: usize| {
+        let tiles = i * together..((i + 1) * together).min(tiles);
+        // SAFETY: the caller's promise, and tasks have different tiles.
+        unsafe { isa.run(PackRows { a, strides: a_strides, m, k, tiles, packed: target }) };
+    };
+    parallel(tiles.div_ceil(together), pack);
+    let a = &packed[..];
+    // Tasks are parts of the columns; where those are few, of the rows too.
+    let across = n.div_ceil(COLUMNS);
+    let down = if across >= threads() { 1 } else { threads().min(m.div_ceil(4 * tile)).max(1) };
+    let down = if m * n * k < SMALL { 1 } else { down };
+    let rows = m.div_ceil(down).next_multiple_of(tile);
+    let task = |i: usize| {
+        let (row, column) = (i / across * rows, i % across * COLUMNS);
+        let (rows, columns) = (row.min(m)..(row + rows).min(m), column..(column + COLUMNS).min(n));
+        // SAFETY: the caller's promise, and tasks have different rows or columns.
+        unsafe {
+            let out = out.offset(column);
+            isa.run(BlockProduct { a, b, rows, columns, out, stride: n, m, k });
+        }
+    };
+    if m * n * k < SMALL { (0..across).for_each(task) } else { parallel(across * down, task) }
 }
 
 /// Numbers that one task packs.

@@ -2,7 +2,7 @@
 
 use super::Target;
 use crate::{
-    backend::cpu::simd::{Kernel, Simd, f16_to_f32},
+    backend::cpu::simd::{Kernel, Lanes, Simd, f16_to_f32},
     dtype::DType,
 };
 use std::ops::Range;
@@ -117,7 +117,11 @@ unsafe fn dots<S: Simd>(a: &[f32], b: Matrix<'_>, columns: Range<usize>, out: Ta
     }
 }
 
-/// `out[t, columns] = a[t] · b[.., columns]` for a few rows of `a`, where `b` is f32 with contiguous rows.
+/// Rows of `b` that are read together.
+const TOGETHER: usize = 4;
+
+/// `out[t, columns] = a[t] · b[.., columns]` for a few rows of `a`, where `b` is f32 with contiguous rows: each is read once,
+/// in order, and added to the result.
 /// The promise is that of [`DotProducts`].
 pub(super) struct RowSums<'a> {
     pub a: &'a [f32],
@@ -134,33 +138,63 @@ impl Kernel for RowSums<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
         let Self { a, a_strides, b, columns, out, m, k, n } = self;
-        let width = 4 * S::LANES;
+        let stride = b.strides.0;
+        let rows = b.bytes.as_ptr().cast::<f32>();
         // SAFETY: the kernel's promise.
         unsafe {
-            for t in 0..m {
-                let x = |l: usize| a[t * a_strides.0 + l * a_strides.1];
-                let mut first = columns.start;
-                while first + width <= columns.end {
-                    let mut acc = [S::splat(0.0); 4];
-                    for l in 0..k {
-                        let x = S::splat(x(l));
-                        for (i, acc) in acc.iter_mut().enumerate() {
-                            *acc = S::mul_add(x, b.load::<S>(l, first + i * S::LANES), *acc);
+            for first in (0..k).step_by(TOGETHER) {
+                for t in 0..m {
+                    let x = a.as_ptr().add(t * a_strides.0 + first * a_strides.1);
+                    let b = rows.add(first * stride + columns.start);
+                    let out = out.at(t * n + columns.start);
+                    if first + TOGETHER <= k {
+                        let x = [0, 1, 2, 3].map(|i| *x.add(i * a_strides.1));
+                        add_rows::<S::Tile, TOGETHER>(x, b, stride, out, columns.len(), first > 0);
+                    } else {
+                        for i in 0..k - first {
+                            let (x, b) = (*x.add(i * a_strides.1), b.add(i * stride));
+                            add_rows::<S::Tile, 1>([x], b, 0, out, columns.len(), first + i > 0);
                         }
                     }
-                    for (i, acc) in acc.into_iter().enumerate() {
-                        S::store(out.at(t * n + first + i * S::LANES), acc);
-                    }
-                    first += width;
-                }
-                for column in first..columns.end {
-                    let mut sum = 0.0;
-                    for l in 0..k {
-                        sum += x(l) * b.at(l, column);
-                    }
-                    out.write(t * n + column, sum);
                 }
             }
+        }
+    }
+}
+
+/// `out = x · rows` for some rows `stride` apart, or that added to it.
+///
+/// # Safety
+/// The processor has the instructions; rows and result are as long as said.
+#[inline(always)]
+unsafe fn add_rows<L: Lanes, const R: usize>(
+    x: [f32; R],
+    rows: *const f32,
+    stride: usize,
+    out: *mut f32,
+    len: usize,
+    add: bool,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut factors = [L::splat(0.0); R];
+        for (factor, x) in factors.iter_mut().zip(x) {
+            *factor = L::splat(x);
+        }
+        let whole = len / L::LANES * L::LANES;
+        for at in (0..whole).step_by(L::LANES) {
+            let mut sum = if add { L::load(out.add(at)) } else { L::splat(0.0) };
+            for (i, factor) in factors.iter().enumerate() {
+                sum = L::mul_add(*factor, L::load(rows.add(i * stride + at)), sum);
+            }
+            L::store(out.add(at), sum);
+        }
+        for at in whole..len {
+            let mut sum = if add { *out.add(at) } else { 0.0 };
+            for (i, x) in x.iter().enumerate() {
+                sum += x * *rows.add(i * stride + at);
+            }
+            *out.add(at) = sum;
         }
     }
 }

@@ -82,21 +82,29 @@ macro_rules! simd_256 {
                 }
             }
             #[inline(always)]
-            unsafe fn transpose(row: impl Fn(usize) -> __m256, out: *mut f32, stride: usize) {
+            unsafe fn transpose(rows: *const f32, from: usize, out: *mut f32, to: usize) {
                 unsafe {
-                    let r: [__m256; 8] = [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)];
-                    // pairs of rows, then of pairs, then of halves
-                    let p: [__m256; 8] = std::array::from_fn(|i| {
-                        let (a, b) = (r[i / 2 * 2], r[i / 2 * 2 + 1]);
-                        if i % 2 == 0 { _mm256_unpacklo_ps(a, b) } else { _mm256_unpackhi_ps(a, b) }
-                    });
-                    let q: [__m256; 8] = std::array::from_fn(|i| {
-                        let (a, b) = (p[i / 4 * 4 + i % 4 / 2], p[i / 4 * 4 + i % 4 / 2 + 2]);
-                        if i % 2 == 0 { _mm256_shuffle_ps::<0x44>(a, b) } else { _mm256_shuffle_ps::<0xee>(a, b) }
-                    });
+                    let mut r = [_mm256_setzero_ps(); 8];
+                    for (i, r) in r.iter_mut().enumerate() {
+                        *r = _mm256_loadu_ps(rows.add(i * from));
+                    }
+                    // Pairs of rows, then pairs of those, then halves.
+                    let mut p = r;
                     for i in 0..4 {
-                        _mm256_storeu_ps(out.add(i * stride), _mm256_permute2f128_ps::<0x20>(q[i], q[i + 4]));
-                        _mm256_storeu_ps(out.add((i + 4) * stride), _mm256_permute2f128_ps::<0x31>(q[i], q[i + 4]));
+                        p[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+                        p[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
+                    }
+                    let mut q = p;
+                    for i in 0..2 {
+                        for j in 0..2 {
+                            let (a, b) = (p[4 * i + j], p[4 * i + j + 2]);
+                            q[4 * i + 2 * j] = _mm256_shuffle_ps::<0x44>(a, b);
+                            q[4 * i + 2 * j + 1] = _mm256_shuffle_ps::<0xee>(a, b);
+                        }
+                    }
+                    for i in 0..4 {
+                        _mm256_storeu_ps(out.add(i * to), _mm256_permute2f128_ps::<0x20>(q[i], q[i + 4]));
+                        _mm256_storeu_ps(out.add((i + 4) * to), _mm256_permute2f128_ps::<0x31>(q[i], q[i + 4]));
                     }
                 }
             }

@@ -61,17 +61,14 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn mul_add(a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     /// Sum of the lanes.
     unsafe fn sum(v: Self::F32) -> f32;
-    /// Writes the transpose of as many registers as there are lanes: lane `j` of `row(i)` to `out[j * stride + i]`.
+    /// Writes the transpose of a square of as many rows and columns as there are lanes: `rows[i * from + j]` to
+    /// `out[j * to + i]`.
     #[inline(always)]
-    unsafe fn transpose(row: impl Fn(usize) -> Self::F32, out: *mut f32, stride: usize) {
-        let mut lanes = [0.0f32; 8];
+    unsafe fn transpose(rows: *const f32, from: usize, out: *mut f32, to: usize) {
         for i in 0..Self::LANES {
-            // SAFETY: there are at most 8 lanes, and the result is the caller's promise.
-            unsafe {
-                Self::store(lanes.as_mut_ptr(), row(i));
-                for (j, value) in lanes[..Self::LANES].iter().enumerate() {
-                    out.add(j * stride + i).write(*value);
-                }
+            for j in 0..Self::LANES {
+                // SAFETY: the caller's promise.
+                unsafe { out.add(j * to + i).write(rows.add(i * from + j).read()) };
             }
         }
     }
