@@ -9,7 +9,7 @@ use super::{
     vector::VectorProduct,
 };
 use crate::{
-    backend::cpu::{pool::parallel, simd::Isa},
+    backend::cpu::{pool::{parallel, threads}, simd::Isa},
     dtype::DType,
     error::{Error, Result},
 };
@@ -227,8 +227,8 @@ unsafe fn float_product(
             let a = &a[..m * k];
             split(n, m * k, |columns| isa.run(DotProducts { a, b, columns, out, k, n }));
         } else if m < MANY_ROWS && b.strides.1 == 1 && b.dtype == DType::F32 {
-            // Long pieces of rows: memory is read in order.
-            let step = (TASK / (m * k)).next_multiple_of(16).clamp(512, n.max(512));
+            // Long pieces of rows: memory is read in order, and the result stays in the first-level cache.
+            let step = n.div_ceil(threads()).next_multiple_of(16).clamp(512, 4096);
             parallel(n.div_ceil(step), |i| {
                 let columns = i * step..((i + 1) * step).min(n);
                 isa.run(RowSums { a, a_strides, b, columns, out, m, k, n });
