@@ -1,5 +1,6 @@
 // Compiled, not run: the package's types as a strict application sees them.
 import { AbortError, type ChatCompletionChunk, type GenerationResult, type LoadProgress, type Message, TextModel, VotiveError, clearCache, listCache } from 'votive';
+import { type DType, start, Tensor } from 'votive/tensor';
 
 export async function talk(file: File, signal: AbortSignal): Promise<GenerationResult> {
   const onProgress = ({ phase, loadedBytes, totalBytes }: LoadProgress) => console.log(phase, loadedBytes / totalBytes);
@@ -23,3 +24,20 @@ export async function talk(file: File, signal: AbortSignal): Promise<GenerationR
 void ((model: TextModel) => model.chat([{ content: 'Hello' }]));
 // @ts-expect-error there is no such option
 void ((model: TextModel) => model.generate('', { maxTokenz: 3 }));
+
+export async function train(values: Float32Array, dtype: DType): Promise<Float32Array> {
+  await start();
+  using x = Tensor.from(values, { shape: [2, values.length / 2] });
+  const w: Tensor = Tensor.randn([3, x.shape[1] ?? 0]).requiresGrad();
+  const y = x.linear(w, null).softmax().toDtype(dtype).sum([0, 1], true);
+  using gradients = y.backward(y.onesLike());
+  const [top, places] = y.topk(1);
+  console.log(top.dtype, await places.data('u32'), y.conv2d(w, null, { stride: 2, padding: 'same' }), `${y}`);
+  return (gradients.get(w) ?? w).data('f32');
+}
+// @ts-expect-error a dimension is a number
+void ((x: Tensor) => x.softmax('last'));
+// @ts-expect-error there is no such operation
+void ((x: Tensor) => x.softmin(0));
+// @ts-expect-error tensors are not made by new
+void (() => new Tensor());

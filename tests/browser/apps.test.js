@@ -18,7 +18,7 @@ describe('applications', { concurrency: 1 }, () => {
     at = await setUp();
     const [{ filename, files }] = JSON.parse(npm(path.join(ROOT, 'pkg-template'), 'pack', '--json', '--ignore-scripts', '--pack-destination', scratch));
     tarball = path.join(scratch, filename);
-    for (const file of ['dist/index.js', 'dist/index.d.ts', 'dist/worker.js', 'dist/votive_wasm_bg.wasm', 'README.md']) {
+    for (const file of ['dist/index.js', 'dist/index.d.ts', 'dist/worker.js', 'dist/votive_wasm_bg.wasm', 'dist/tensor.js', 'dist/tensor.d.ts', 'dist/votive_tensor_bg.wasm', 'README.md']) {
       assert.ok(files.some((packed) => packed.path === file), `${file} is not in the package`);
     }
   });
@@ -45,7 +45,7 @@ describe('applications', { concurrency: 1 }, () => {
       page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
       try {
         await page.goto(`${site.base}/index.html?model=${encodeURIComponent(at.model)}`);
-        await page.waitForFunction(() => document.title.includes('4'), undefined, { timeout: 60_000 }).catch((error) => {
+        await page.waitForFunction(() => /4.*; the sum is 10$/s.test(document.title), undefined, { timeout: 60_000 }).catch((error) => {
           throw new Error(`${error.message}: ${problems.join('; ')}`);
         });
         assert.equal(page.workers().length, 1);
