@@ -95,6 +95,11 @@ operations! {
     Op::Binary(Binary::Fmod) => Yes;
     Op::Binary(Binary::Hypot) => Yes;
     Op::Binary(Binary::Copysign) => Yes;
+    Op::Binary(Binary::BitAnd) => Integers;
+    Op::Binary(Binary::BitOr) => Integers;
+    Op::Binary(Binary::BitXor) => Integers;
+    Op::Binary(Binary::Shl) => Integers;
+    Op::Binary(Binary::Shr) => Integers;
     Op::Affine { .. } => Yes;
     Op::Clamp { .. } => Yes;
     Op::Compare(Compare::Eq) => Integers;
@@ -193,6 +198,7 @@ const WITHOUT_GRADIENT: &[(&str, &[&str])] = &[
             "all",
             "any",
             "isclose",
+            "isin",
             "isfinite",
             "isinf",
             "isnan",
@@ -202,7 +208,8 @@ const WITHOUT_GRADIENT: &[(&str, &[&str])] = &[
             "logical_xor",
         ],
     ),
-    ("counts and sets, as in PyTorch", &["count_nonzero", "norm_0", "unique", "unique_counts"]),
+    ("counts and sets, as in PyTorch", &["bincount", "count_nonzero", "norm_0", "unique", "unique_counts"]),
+    ("bits", &["bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "bitwise_left_shift", "bitwise_right_shift"]),
     (
         "made of nothing but sizes and numbers",
         &[
@@ -218,6 +225,7 @@ const WITHOUT_GRADIENT: &[(&str, &[&str])] = &[
             "tril_mask",
             "triu_mask",
             "linspace",
+            "logspace",
             "one_hot",
         ],
     ),

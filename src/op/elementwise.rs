@@ -44,8 +44,12 @@ pub(super) fn infer(op: &Op, inputs: &[Input<'_>]) -> Result<Meta> {
         }
         Op::Binary(binary) => {
             want_same(name, dtype, inputs[1].1)?;
-            if let Binary::Atan2 | Binary::Hypot | Binary::Copysign = binary {
-                want_float(name, dtype)?;
+            match binary {
+                Binary::Atan2 | Binary::Hypot | Binary::Copysign => want_float(name, dtype)?,
+                Binary::BitAnd | Binary::BitOr | Binary::BitXor | Binary::Shl | Binary::Shr if !dtype.is_int() => {
+                    return Err(wrong_dtype(name, "integers", dtype));
+                }
+                _ => {}
             }
             dtype
         }
@@ -228,6 +232,9 @@ fn binary_gradient(binary: Binary, at: &Backward<'_>) -> InputGradients {
         Binary::Copysign => {
             let kept = || masked(&a.ne_scalar(0.0)?, &grad.mul(&at.output.div(a)?)?);
             [at.needed(0, kept)?, at.needed(1, || b.detach().zeros_like())?]
+        }
+        Binary::BitAnd | Binary::BitOr | Binary::BitXor | Binary::Shl | Binary::Shr => {
+            return Err(Error::argument(binary.name(), "has no gradient"));
         }
     };
     Ok(gradients.into())

@@ -102,6 +102,14 @@ pub enum Binary {
     Hypot,
     /// `a` with the sign of `b`.
     Copysign,
+    /// Of the bits of integers, as the four below.
+    BitAnd,
+    BitOr,
+    BitXor,
+    /// `a * 2^b`
+    Shl,
+    /// `floor(a / 2^b)`
+    Shr,
 }
 
 /// Comparisons; the result is u8, 1 for true.
@@ -207,6 +215,11 @@ impl Binary {
             Self::Fmod => "fmod",
             Self::Hypot => "hypot",
             Self::Copysign => "copysign",
+            Self::BitAnd => "bitwise_and",
+            Self::BitOr => "bitwise_or",
+            Self::BitXor => "bitwise_xor",
+            Self::Shl => "bitwise_left_shift",
+            Self::Shr => "bitwise_right_shift",
         }
     }
 }

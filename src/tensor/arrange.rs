@@ -65,6 +65,8 @@ impl SplitSizes for &Vec<usize> {
 /// assert_eq!(values(Tensor::vstack(&[&x, &x.select(0, 0)?]))?, [0, 1, 2, 3, 4, 5, 0, 1, 2]);
 /// assert_eq!(values(Ok(x.split(2, 1)?.remove(1)))?, [2, 5]);
 /// assert_eq!(x.unbind(0)?.len(), 2);
+/// assert_eq!(values(x.diff(1))?, [1, 1, 1, 1]);
+/// assert_eq!(x.unsqueeze(0)?.unsqueeze(2)?.squeeze_all()?.dims(), [2, 3]);
 /// # Ok::<(), votive::Error>(())
 /// ```
 #[allow(clippy::missing_errors_doc)]
@@ -84,6 +86,15 @@ impl Tensor {
             return Err(Error::argument("chunk", "0 chunks asked for"));
         }
         self.split(self.dim(dim)?.div_ceil(chunks).max(1), dim)
+    }
+    /// Without any of the dimensions of size 1.
+    pub fn squeeze_all(&self) -> Result<Tensor> {
+        self.reshape(self.dims().iter().copied().filter(|&size| size != 1).collect::<Vec<_>>())
+    }
+    /// Each element of `dim` but the first, less the one before.
+    pub fn diff(&self, dim: isize) -> Result<Tensor> {
+        let n = self.dim(dim)?;
+        self.narrow(dim, n.min(1), n.saturating_sub(1))?.sub(&self.narrow(dim, 0, n.saturating_sub(1))?)
     }
     /// Every index of dimension `dim`, which goes away.
     pub fn unbind(&self, dim: isize) -> Result<Vec<Tensor>> {
@@ -120,7 +131,7 @@ impl Tensor {
         if size == 0 {
             return Ok(self.clone());
         }
-        let first = (-shift).rem_euclid(size as isize) as usize;
+        let first = (size - shift.rem_euclid(size as isize) as usize) % size;
         Self::cat(&[&self.narrow(dim, first, size - first)?, &self.narrow(dim, 0, first)?], dim)
     }
     /// The order of elements reversed along dimensions.
@@ -211,7 +222,8 @@ impl Tensor {
         let Some(&len) = self.dims().last() else {
             return Err(Error::shape("diag_embed", "a scalar is no vector"));
         };
-        let n = len + offset.unsigned_abs();
+        let overflow = || Error::argument("diag_embed", format!("no matrix has a diagonal {offset} places off"));
+        let n = len.checked_add(offset.unsigned_abs()).ok_or_else(overflow)?;
         let number = |n: usize| Self::arange(0.0, n as f64, DType::I64, self.device());
         // Down the rows for offsets to the right, so that each row holds its own element; to the left along the columns.
         let (mut shape, side) = (self.dims().to_vec(), if offset < 0 { -2 } else { -1 });

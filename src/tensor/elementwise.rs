@@ -138,6 +138,16 @@ binary! {
     hypot => Op::Binary(Binary::Hypot);
     /// `a` with the sign of `b` (that of -0.0 too), of floats.
     copysign => Op::Binary(Binary::Copysign);
+    /// The bits that both have, of integers.
+    bitwise_and => Op::Binary(Binary::BitAnd);
+    /// The bits that one has, or both; of integers.
+    bitwise_or => Op::Binary(Binary::BitOr);
+    /// The bits that one has, but not both; of integers.
+    bitwise_xor => Op::Binary(Binary::BitXor);
+    /// The bits of integers moved up by as many places: `a * 2^b`.
+    bitwise_left_shift => Op::Binary(Binary::Shl);
+    /// The bits of integers moved down by as many places: `floor(a / 2^b)`.
+    bitwise_right_shift => Op::Binary(Binary::Shr);
     /// 1 where `a = b`, as u8.
     eq => Op::Compare(Compare::Eq);
     /// 1 where `a ≠ b`, as u8.

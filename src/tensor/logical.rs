@@ -1,7 +1,11 @@
 //! Tests of elements and logic on u8 masks, in which 0 is false and everything else true.
 
 use super::{Tensor, operators::Operand};
-use crate::{dtype::DType, error::Result, op::Op};
+use crate::{
+    dtype::DType,
+    error::{Error, Result},
+    op::Op,
+};
 
 /// Tests and logic. Results are u8 masks of 0 and 1.
 ///
@@ -147,6 +151,21 @@ impl Tensor {
             return self.div(other)?.floor();
         }
         self.sub(&self.remainder(other)?)?.div(other)
+    }
+    /// The other bits of integers: `-1 - x`.
+    pub fn bitwise_not(&self) -> Result<Tensor> {
+        if !self.dtype().is_int() {
+            return Err(Error::dtype("bitwise_not", format!("takes integers, got {}", self.dtype())));
+        }
+        self.affine(-1.0, -1.0)
+    }
+    /// 1 where the element is among `values`.
+    pub fn isin(&self, values: &Tensor) -> Result<Tensor> {
+        self.detach().unsqueeze(-1)?.eq(&values.detach().flatten_all()?)?.any(-1)
+    }
+    /// [`Tensor::softmax`] of the negative.
+    pub fn softmin(&self, dim: isize) -> Result<Tensor> {
+        self.neg()?.softmax(dim)
     }
     /// What is after the decimal point, with the sign of the element.
     pub fn frac(&self) -> Result<Tensor> {

@@ -30,6 +30,8 @@ pub enum Indexing {
 /// let grid = Tensor::meshgrid(&[&Tensor::new([1i64, 2], &cpu)?, &Tensor::new([5i64, 6], &cpu)?], Indexing::Ij)?;
 /// assert_eq!(grid[0].to_vec_sync::<i64>()?, [1, 1, 2, 2]);
 /// assert_eq!(Tensor::new([2u32, 0], &cpu)?.one_hot(3)?.to_vec_sync::<i64>()?, [0, 0, 1, 1, 0, 0]);
+/// assert_eq!(Tensor::new([2u32, 0, 2], &cpu)?.bincount(4)?.to_vec_sync::<i64>()?, [1, 0, 2, 0]);
+/// assert_eq!(Tensor::logspace(0.0, 2.0, 3, 2.0, DType::F32, &cpu)?.to_vec_sync::<f32>()?, [1.0, 2.0, 4.0]);
 /// # Ok::<(), votive::Error>(())
 /// ```
 impl Tensor {
@@ -65,6 +67,14 @@ impl Tensor {
         let first_half = count.lt_scalar((steps / 2) as f64)?;
         first_half.where_cond(&first, &last)?.to_dtype(dtype)?.moved_to(device)
     }
+    /// `base` to the power of `steps` numbers from `start` to `end` at equal distances.
+    ///
+    /// # Errors
+    /// As [`Tensor::linspace`].
+    pub fn logspace(start: f64, end: f64, steps: usize, base: f64, dtype: DType, device: &Device) -> Result<Self> {
+        let exponents = Self::linspace(start, end, steps, DType::F64, device)?;
+        exponents.mul_scalar(base.ln())?.exp()?.to_dtype(dtype)
+    }
     /// The identity matrix.
     ///
     /// # Errors
@@ -77,14 +87,16 @@ impl Tensor {
     /// # Errors
     /// When there is not enough memory.
     pub fn tril_mask(rows: usize, columns: usize, diagonal: isize, device: &Device) -> Result<Self> {
-        diagonals(rows, columns, device, |r, c| c.le(&r.add_scalar(diagonal as f64)?))
+        let offset = offset_within(diagonal, rows, columns);
+        diagonals(rows, columns, device, |r, c| c.le(&r.add_scalar(offset)?))
     }
     /// A u8 mask of `rows` by `columns`: 1 on and above the diagonal that is `diagonal` places right of the main one.
     ///
     /// # Errors
     /// When there is not enough memory.
     pub fn triu_mask(rows: usize, columns: usize, diagonal: isize, device: &Device) -> Result<Self> {
-        diagonals(rows, columns, device, |r, c| c.ge(&r.add_scalar(diagonal as f64)?))
+        let offset = offset_within(diagonal, rows, columns);
+        diagonals(rows, columns, device, |r, c| c.ge(&r.add_scalar(offset)?))
     }
     /// The lower triangle of each matrix (the last two dimensions), zeros above.
     ///
@@ -126,6 +138,15 @@ impl Tensor {
         };
         vectors.iter().enumerate().map(grid).collect()
     }
+    /// How often each of `0..classes` occurs among these integers, as i64.
+    ///
+    /// # Errors
+    /// When this is not an integer tensor, or an integer is outside `0..classes`.
+    pub fn bincount(&self, classes: usize) -> Result<Self> {
+        let ids = self.flatten_all()?;
+        let ones = Self::ones(ids.shape(), DType::I64, self.device())?;
+        Self::zeros(classes, DType::I64, self.device())?.scatter_add(0, &ids, &ones)
+    }
     /// A new last dimension of `classes` i64: 1 at the place that each integer names, 0 elsewhere.
     ///
     /// # Errors
@@ -134,6 +155,11 @@ impl Tensor {
         let zeros = Self::zeros([self.dims(), &[classes]].concat(), DType::I64, self.device())?;
         zeros.scatter(-1, &self.unsqueeze(-1)?, 1.0)
     }
+}
+
+/// A diagonal's offset, no further off than the matrix reaches: so that row numbers do not overflow.
+fn offset_within(diagonal: isize, rows: usize, columns: usize) -> f64 {
+    (diagonal as f64).clamp(-(rows as f64) - 1.0, columns as f64 + 1.0)
 }
 
 /// Rows and columns compared, by their i64 numbers.

@@ -87,6 +87,20 @@ pub(super) fn cat(dim: usize, inputs: &[View<'_>], out: &Meta) -> Result<Buffer>
 
 pub(super) fn index_select(dim: usize, x: &View<'_>, indices: &[usize], out: &Meta) -> Result<Buffer> {
     let mut result = unwritten(out)?;
+    let (dims, strides) = (x.layout.dims(), x.layout.strides());
+    if Layout::new(dims[dim + 1..].into(), strides[dim + 1..].to_vec(), 0).is_contiguous() {
+        // Slices lie in one piece for each place before `dim`. Block formats are not selected from.
+        let (size, stride) = (x.dtype.block_bytes(), strides[dim]);
+        let row = dims[dim + 1..].iter().product::<usize>() * size;
+        if row > 0 {
+            let source = buffer_of(x)?.bytes();
+            let outer = Layout::new(dims[..dim].into(), strides[..dim].to_vec(), x.layout.start());
+            let from = outer.indices().flat_map(|base| indices.iter().map(move |&i| (base + i * stride) * size));
+            let rows = result.bytes_mut().chunks_exact_mut(row);
+            rows.zip(from).for_each(|(to, from)| to.copy_from_slice(&source[from..from + row]));
+        }
+        return Ok(result);
+    }
     let whole = Layout::contiguous(&out.shape);
     for (to, &from) in indices.iter().enumerate() {
         let slice = x.layout.narrow(dim, from, 1)?;

@@ -237,6 +237,8 @@ macro_rules! float {
                     Binary::Fmod => zip(a, b, |a, b| a % b),
                     Binary::Hypot => zip(a, b, |a, b| f64::from(a).hypot(f64::from(b)) as $t),
                     Binary::Copysign => zip(a, b, $t::copysign),
+                    // Inference lets only integers through.
+                    Binary::BitAnd | Binary::BitOr | Binary::BitXor | Binary::Shl | Binary::Shr => {}
                 }
             }
         }
@@ -320,6 +322,12 @@ impl Wide for i64 {
                 let left = if b == 0 { 0 } else { a.wrapping_rem(b) };
                 if left != 0 && (left < 0) != (b < 0) { left + b } else { left }
             }),
+            Binary::BitAnd => zip(a, b, |a, b| a & b),
+            Binary::BitOr => zip(a, b, |a, b| a | b),
+            Binary::BitXor => zip(a, b, |a, b| a ^ b),
+            // Shifts by more bits than there are leave nothing, to the right but the sign.
+            Binary::Shl => zip(a, b, |a, b| if (0..64).contains(&b) { a << b } else { 0 }),
+            Binary::Shr => zip(a, b, |a, b| a >> if (0..64).contains(&b) { b } else { 63 }),
             // Inference lets nothing else through.
             Binary::Atan2 | Binary::Hypot | Binary::Copysign => {}
         }

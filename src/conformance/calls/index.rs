@@ -62,6 +62,7 @@ fn function(op: &str, args: &Args<'_>, x: &Tensor) -> Result<Option<Tensor>> {
         "clamp_min" => x.clamp_min(args.number("value")?)?,
         "clamp_max" => x.clamp_max(args.number("value")?)?,
         "logit" => x.logit(args.optional("eps"))?,
+        "bitwise_not" => x.bitwise_not()?,
         "logical_not" => x.logical_not()?,
         "isnan" => x.floor()?.log()?.isnan()?,
         "isinf" => x.floor()?.log()?.isinf()?,
@@ -136,6 +137,14 @@ fn unary(op: &str, args: &Args<'_>, x: &Tensor) -> Result<Option<Tensor>> {
         "unique" => x.unique_sync()?.0,
         "unique_counts" => x.unique_sync()?.1,
         "trace" => x.trace()?,
+        "softmin" => x.softmin(args.dim("dim")?)?,
+        "diff" => x.diff(args.dim("dim")?)?,
+        "squeeze_all" => x.narrow(args.dim("dim")?, args.size("start")?, 1)?.squeeze_all()?,
+        "bincount" => x.bincount(7)?,
+        "logspace" => {
+            let (start, end, base) = (args.number("start")?, args.number("end")?, args.number("base")?);
+            Tensor::logspace(start, end, args.size("steps")?, base, x.dtype(), x.device())?
+        }
         _ => return Ok(None),
     }))
 }
@@ -154,6 +163,12 @@ fn binary(op: &str, args: &Args<'_>, x: &Tensor, y: &Tensor) -> Result<Option<Te
         "logical_and" => x.logical_and(y)?,
         "logical_or" => x.logical_or(y)?,
         "logical_xor" => x.logical_xor(y)?,
+        "bitwise_and" => x.bitwise_and(y)?,
+        "bitwise_or" => x.bitwise_or(y)?,
+        "bitwise_xor" => x.bitwise_xor(y)?,
+        "bitwise_left_shift" => x.bitwise_left_shift(y)?,
+        "bitwise_right_shift" => x.bitwise_right_shift(y)?,
+        "isin" => x.isin(y)?,
         "isclose" => x.isclose(y, 0.25, 0.1, false)?,
         "lerp" => x.lerp(y, 0.3)?,
         "where_number" => x.where_cond(y, 0.5)?,

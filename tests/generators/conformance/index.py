@@ -60,6 +60,17 @@ case("logaddexp", torch.logaddexp, [x([30], -300, 300), x([30], -300, 300)], ["f
 LOGICAL = {"logical_and": torch.logical_and, "logical_or": torch.logical_or, "logical_xor": torch.logical_xor}
 for op, f in LOGICAL.items():
     case(op, f, [x(SHAPE, 0, 2), x([4, 1], 0, 2)], ["u8", "i64"])
+BITS = {"bitwise_and": torch.bitwise_and, "bitwise_or": torch.bitwise_or, "bitwise_xor": torch.bitwise_xor}
+for op, f in BITS.items():
+    case(op, f, [x(SHAPE, 0, 100), x([4, 1], 0, 100)], INTS)
+    case(op, f, [x(SHAPE, -100, 100), x(SHAPE, -100, 100)], ["i64", "i32"], name=f"{op}_signed")
+case("bitwise_left_shift", torch.bitwise_left_shift, [x(SHAPE, 0, 100), x([4, 1], 0, 6)], ["i64", "i32", "u8"])
+case("bitwise_right_shift", torch.bitwise_right_shift, [x(SHAPE, -100, 100), x([4, 1], 0, 6)], ["i64", "i32"])
+case("bitwise_right_shift", torch.bitwise_right_shift, [x(SHAPE, 0, 200), x([4, 1], 0, 6)], ["u8"], name="bitwise_right_shift_unsigned")
+case("bitwise_not", torch.bitwise_not, [x(SHAPE, -100, 100)], ["i64", "i32"])
+case("bitwise_not", torch.bitwise_not, [x(SHAPE, 0, 200)], ["u8"], name="bitwise_not_unsigned")
+case("isin", torch.isin, [x(SHAPE, 0, 20), x([6], 0, 20)], ["i64", "u8"])
+case("softmin", lambda t: F.softmin(t, 1), [x(SHAPE)], SOME, {"dim": 1})
 case("logical_not", torch.logical_not, [x(SHAPE, 0, 2)], ["u8", "i64", "f32"])
 for op in ["isnan", "isinf", "isfinite"]:
     # Logarithms of -1 and 0 make the NaNs and infinities.
@@ -117,6 +128,8 @@ case("topk_smallest", lambda t: t.topk(2, 0, False)[0], [x([9, 4], 0, 200)], ["u
 for k in (-1, 0, 2):
     case("tril", lambda t: t.tril(k), [x([2, 4, 5])], ["f32", "f64"], {"k": k}, name=f"tril_{k}")
     case("triu", lambda t: t.triu(k), [x([2, 4, 5])], ["f32", "i64"], {"k": k}, name=f"triu_{k}")
+case("bincount", lambda t: t.long().flatten().bincount(minlength=7), [x([3, 9], 0, 6)], ["i64", "u8"])
+case("logspace", lambda t: torch.logspace(-1, 2, 7, 3, dtype=t.dtype) + 0 * t, [x([1])], ["f32", "f64"], {"start": -1, "end": 2, "steps": 7, "base": 3}, gradient=False)
 case("one_hot", lambda t: F.one_hot(t.long(), 5), [x([2, 3], 0, 5)], ["i64", "u8"])
 case("meshgrid_ij", lambda a, b: torch.stack(torch.meshgrid(a, b, indexing="ij")), [x([3]), x([4])], ["f32"])
 case("meshgrid_xy", lambda a, b: torch.stack(torch.meshgrid(a, b, indexing="xy")), [x([3]), x([4])], ["f32"])
@@ -128,6 +141,7 @@ ARRANGE = {
     "repeat": (lambda t: t.repeat(2, 1, 3), {"repeats": [2, 1, 3]}), "repeat_new": (lambda t: t.repeat(2, 1, 1, 2), {"repeats": [2, 1, 1, 2]}),
     "tile": (lambda t: t.tile(2, 3), {"repeats": [2, 3]}), "roll": (lambda t: t.roll(2, 1), {"shift": 2, "dim": 1}),
     "roll_back": (lambda t: t.roll(-7, 2), {"shift": -7, "dim": 2}), "flip": (lambda t: t.flip(0, 2), {"dims": [0, 2]}),
+    "diff": (lambda t: t.diff(dim=1), {"dim": 1}), "squeeze": (lambda t: t.narrow(1, 2, 1).squeeze(), {"dim": 1, "start": 2}),
     "movedim": (lambda t: t.movedim(0, -1), {"from": 0, "to": -1}), "unflatten": (lambda t: t.unflatten(1, (2, 2)), {"dim": 1, "sizes": [2, 2]}),
     "step": (lambda t: t[:, ::3], {"dim": 1, "step": 3}), "step_last": (lambda t: t[..., ::2], {"dim": 2, "step": 2}),
     "diagonal": (lambda t: t.diagonal(0, 1, 2), {"k": 0, "dims": [1, 2]}), "diagonal_up": (lambda t: t.diagonal(2, 1, 2), {"k": 2, "dims": [1, 2]}),
@@ -136,7 +150,7 @@ ARRANGE = {
     "split": (lambda t: torch.cat(t.split(3, 2)[::-1], 2), {"size": 3, "dim": 2}), "unbind": (lambda t: torch.stack(t.unbind(1)[::-1]), {"dim": 1}),
 }
 for name, (f, args) in ARRANGE.items():
-    case(name.split("_")[0] if name.split("_")[0] != "diag" else "diag_embed", f, [x(SHAPE)], ["f32", "f64"], args, name=name)
+    case({"diag": "diag_embed", "squeeze": "squeeze_all"}.get(name.split("_")[0], name.split("_")[0]), f, [x(SHAPE)], ["f32", "f64"], args, name=name)
 case("diag", torch.diag, [x([4])], ["f32"], {"k": 0}, name="diag_of_vector")
 case("diag", torch.diag, [x([4, 3])], ["f32"], {"k": 0}, name="diag_of_matrix")
 for op, f in {"hstack": torch.hstack, "vstack": torch.vstack}.items():
@@ -177,6 +191,9 @@ INDEX = {
 for name, f in INDEX.items():
     case("index", f, [x(SHAPE), x([4], 0, 4, "i64")], ["f32", "f64"], {"how": name}, name=f"index_{name}")
 case("index", lambda t, m: t[:, m != 0], [x(SHAPE), x([4, 5], 0, 2, "u8")], ["f32", "f64"], {"how": "mask"}, name="index_mask")
+
+case("index_select", lambda t, i: t.index_select(0, i.long()), [x([900, 7]), x([1000], 0, 900, "u32")], ["f32"], {"dim": 0}, name="index_select_large", gradient=False)
+case("index_select", lambda t, i: t.index_select(1, i.long()), [x([40, 90]), x([120], 0, 90, "u32")], ["f32"], {"dim": 1}, name="index_select_columns", gradient=False)
 
 # ---- linear algebra
 case("dot", torch.dot, [x([7]), x([7])], SOME)
