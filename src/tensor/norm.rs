@@ -66,7 +66,7 @@ impl Tensor {
             _ => return Err(Error::shape(op, format!("{} should be [n, channels, ..]", self.shape()))),
         };
         if self.elements() == 0 {
-            return Ok(self.clone());
+            return self.clone().scale_channels(op, weight, bias);
         }
         let each = self.elements() / (n * groups);
         debug_assert!(each >= c / groups);

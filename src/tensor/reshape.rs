@@ -93,12 +93,13 @@ impl Tensor {
     pub fn permute(&self, order: impl AsRef<[usize]>) -> Result<Tensor> {
         self.ordered("permute", order.as_ref())
     }
-    /// A matrix with rows and columns exchanged.
+    /// A matrix with rows and columns exchanged; a vector or scalar as it is.
     pub fn t(&self) -> Result<Tensor> {
-        if self.rank() != 2 {
-            return Err(Error::shape("t", format!("{} is no matrix", self.shape())));
+        match self.rank() {
+            0 | 1 => Ok(self.clone()),
+            2 => self.ordered("t", &[1, 0]),
+            _ => Err(Error::shape("t", format!("{} has more than two dimensions", self.shape()))),
         }
-        self.ordered("t", &[1, 0])
     }
     fn ordered(&self, op: &'static str, order: &[usize]) -> Result<Tensor> {
         if self.dtype().is_quantized() && order.last().is_some_and(|&d| d + 1 != self.rank()) {

@@ -21,7 +21,11 @@ GRADIENT_LIMIT = {"f32": 1024, "f64": 128, "f16": 128, "bf16": 128}
 # Gradients of gradients are stored of the first f64 case of each operation with at most so many elements.
 SECOND_LIMIT = 64
 
-cases, golden, expanded, seconds, counts = [], {}, set(), set(), [0, 0]
+cases, golden, expanded, edged, seconds, counts = [], {}, set(), set(), set(), [0, 0]
+
+
+# Left out of the list of cases.
+DEFAULTS = [("low", -2.0), ("high", 2.0)]
 
 
 def values(seed, shape, low, high, dtype):
@@ -46,14 +50,15 @@ def x(shape, low=-2.0, high=2.0, dtype=None, expand=None):
     return {"shape": shape, "low": low, "high": high, "dtype": dtype, "expand": expand}
 
 
-def case(op, f, inputs, dtypes=("f32",), args=None, name=None, tolerance=None, gradient=True, second=True, expand=True, twin=False):
+def case(op, f, inputs, dtypes=("f32",), args=None, name=None, tolerance=None, gradient=True, second=True, expand=True, edges=True, twin=False):
     """Adds one case for each dtype, named `name/dtype`. `f` gets the inputs as tensors (half precision as f32).
 
     Where PyTorch differentiates `f`, the gradient of `sum(f(..) * w)` to each floating input is stored as well;
     `gradient=False` for operations that have none by intent, or for inputs at points where there is none. `second=False`
     where the gradient's own gradient is not to be compared (it has none, or jumps).
     The first f32 case of each `op` has a twin whose inputs are broadcast (`name_expanded/f32`); `expand=False` for
-    operations whose result is not determined on inputs with equal slices.
+    operations whose result is not determined on inputs with equal slices. It has twins of empty and zero-dimensional
+    inputs too, where PyTorch takes them; `edges=False` where this crate does not, by intent.
     """
     for dtype in dtypes:
         # Twins count apart, so that one more does not change the inputs of the cases after it.
@@ -69,7 +74,7 @@ def case(op, f, inputs, dtypes=("f32",), args=None, name=None, tolerance=None, g
                 t = t.float()
             tensors.append(t)
             assert spec["low"] >= 0 or spec["dtype"] not in ("u8", "u32"), f"{name or op}: unsigned inputs below zero"
-            specs.append({k: v for k, v in spec.items() if v is not None})
+            specs.append({k: v for k, v in spec.items() if v is not None and (k, v) not in DEFAULTS})
         out = f(*tensors)
         key = f"{name or op}/{dtype}"
         assert key not in golden, key
@@ -84,6 +89,9 @@ def case(op, f, inputs, dtypes=("f32",), args=None, name=None, tolerance=None, g
         cases.append(made)
     if expand and op not in expanded and "f32" in dtypes:
         add_expanded(op, f, inputs, args, name, tolerance, gradient, second)
+    if edges and not twin and op not in edged and "f32" in dtypes:
+        edged.add(op)
+        add_edges(op, f, inputs, args, name, tolerance, gradient, second)
 
 
 def add_expanded(op, f, inputs, args, name, tolerance, gradient, second):
@@ -98,6 +106,36 @@ def add_expanded(op, f, inputs, args, name, tolerance, gradient, second):
     if twins != inputs and all(np.prod(spec["shape"], dtype=np.int64) <= 4096 for spec in inputs):
         expanded.add(op)
         case(op, f, twins, ["f32"], args, f"{name or op}_expanded", tolerance, gradient, second, expand=False, twin=True)
+
+
+def add_edges(op, f, inputs, args, name, tolerance, gradient, second):
+    """Twins with nothing in them (the first dimension is 0 for which PyTorch has a result, of the first input and of the
+    others that share it) and, of operations without dimensions, with zero-dimensional inputs."""
+    first = inputs[0]["shape"]
+    for dim in range(len(first)):
+        if first[dim] == 0 or any(spec["expand"] for spec in inputs):
+            break
+        shares = [len(spec["shape"]) == len(first) and spec["shape"][dim] == first[dim] for spec in inputs]
+        twins = [{**spec, "shape": [0 if i == dim else n for i, n in enumerate(spec["shape"])]} if shared else spec
+                 for spec, shared in zip(inputs, shares)]
+        if attempt(op, f, twins, args, f"{name or op}_edge_empty", tolerance, gradient, second):
+            break
+    if not args and all(spec["expand"] is None for spec in inputs):
+        attempt(op, f, [{**spec, "shape": []} for spec in inputs], args, f"{name or op}_edge_scalar", tolerance, gradient, second)
+
+
+def attempt(op, f, inputs, args, name, tolerance, gradient, second):
+    """Adds a twin if PyTorch takes its inputs."""
+    before = len(cases), list(golden), list(counts)
+    try:
+        case(op, f, inputs, ["f32"], args, name, tolerance, gradient, second, expand=False, twin=True)
+        return True
+    except Exception:
+        del cases[before[0]:]
+        for key in set(golden) - set(before[1]):
+            del golden[key]
+        counts[:] = before[2]
+        return False
 
 
 def gradients(op, f, key, dtype, seed, tensors, second):

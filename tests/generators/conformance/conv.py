@@ -175,8 +175,8 @@ for name, (shape, groups) in {"image": ([2, 6, 4, 3], 3), "one": ([2, 4, 5], 1),
 for name, shape in {"image": [2, 3, 4, 5], "signal": [2, 3, 7], "rows": [8, 5]}.items():
     c = x([shape[1]], 0.5, 1.5)
     if name != "rows":
-        case("instance_norm", lambda t, w, b: F.instance_norm(t, None, None, w, b, True, 0.1, 1e-5), [x(shape), c, c], ["f32", "f64"], {"eps": 1e-5}, name=f"instance_norm_{name}")
+        case("instance_norm", lambda t, w, b: F.instance_norm(t, None, None, w, b, True, 0.1, 1e-5), [x(shape), c, c], ["f32", "f64"], {"eps": 1e-5}, name=f"instance_norm_{name}", edges=False)
     case("batch_norm", batch_norm, [x(shape), x([shape[1]]), c, c, x([shape[1]])], SOME, {"eps": 1e-5},
          name=f"batch_norm_{name}")
     case("batch_norm", batch_norm, [x(shape), x([shape[1]]), c], ["f32"], {"eps": 1e-5}, name=f"batch_norm_{name}_bare")
-    case("batch_norm_train", lambda t, w, b: F.batch_norm(t, None, None, w, b, True, 0.1, 1e-5), [x(shape), c, x([shape[1]])], ["f32", "f64"], {"eps": 1e-5}, name=f"batch_norm_train_{name}")
+    case("batch_norm_train", lambda t, w, b: F.batch_norm(t, None, None, w, b, True, 0.1, 1e-5), [x(shape), c, x([shape[1]])], ["f32", "f64"], {"eps": 1e-5}, name=f"batch_norm_train_{name}", edges=False)
