@@ -1,5 +1,7 @@
 //! Votive runs neural networks where the user is: in the browser (WebAssembly, WebGPU) and natively, from one source.
 
+#[cfg(feature = "whisper")]
+pub mod audio;
 pub mod autograd;
 pub mod backend;
 #[cfg(any(test, feature = "conformance"))]

@@ -34,6 +34,8 @@ pub enum Kind {
     /// What `torch.save` writes.
     #[cfg(feature = "python")]
     PyTorch,
+    /// whisper.cpp's own format.
+    Ggml,
 }
 
 /// The weights of a model, by name, and the small files that came with them.
@@ -47,7 +49,7 @@ pub struct Checkpoint {
 }
 
 impl Kind {
-    /// `gguf`, `safetensors`, `npy`, `npz` or `pytorch`.
+    /// `gguf`, `safetensors`, `npy`, `npz`, `pytorch` or `ggml`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Gguf => "gguf",
@@ -58,6 +60,7 @@ impl Kind {
             Self::Npz => "npz",
             #[cfg(feature = "python")]
             Self::PyTorch => "pytorch",
+            Self::Ggml => "ggml",
         }
     }
 }
@@ -70,6 +73,10 @@ pub async fn read_header(source: &dyn ByteSource) -> Result<Option<(Kind, Header
     #[cfg(feature = "python")]
     if let Some(found) = read_python_header(source, head).await? {
         return Ok(Some(found));
+    }
+    #[cfg(feature = "whisper")]
+    if head.starts_with(&super::ggml::MAGIC) {
+        return Ok(Some((Kind::Ggml, super::ggml::read_header(source).await?)));
     }
     if head.starts_with(&gguf::MAGIC) {
         Ok(Some((Kind::Gguf, gguf::read_header(source).await?)))
@@ -131,6 +138,11 @@ impl Checkpoint {
         };
         match kind {
             Kind::Gguf => order_splits(&mut files)?,
+            Kind::Ggml if files.len() > 1 => {
+                let names: Vec<_> = files.iter().map(|f| f.0).collect();
+                return Err(Error::format(names.join(", "), "whisper.cpp files of several models: open one"));
+            }
+            Kind::Ggml => {}
             _ => {
                 files.sort_by_key(|f| f.0);
                 check_shards(&sources, &files).await?;
@@ -168,10 +180,10 @@ impl Checkpoint {
             None => Error::weight(name, format!("is not in {}", self.files().collect::<Vec<_>>().join(", "))),
         })
     }
-    /// The metadata of a GGUF file, of its first part if split (without the `split.` keys, since the parts are one
-    /// here); `None` for other formats.
+    /// The metadata of a GGUF or whisper.cpp file, of its first part if split (without the `split.` keys, since the
+    /// parts are one here); `None` for other formats.
     pub fn metadata(&self) -> Option<&Metadata> {
-        (self.kind == Kind::Gguf).then_some(&self.metadata)
+        matches!(self.kind, Kind::Gguf | Kind::Ggml).then_some(&self.metadata)
     }
     /// What the header says beside the tensors, whatever the format (safetensors: the `__metadata__` strings; PyTorch:
     /// the numbers and texts of the pickle).

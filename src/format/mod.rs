@@ -12,6 +12,8 @@ pub mod checkpoint;
 mod encoding;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod file;
+#[cfg(feature = "whisper")]
+pub mod ggml;
 pub mod gguf;
 pub mod metadata;
 #[cfg(feature = "python")]

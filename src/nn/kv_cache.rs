@@ -9,7 +9,7 @@ use crate::{
 /// Capacity of a fresh cache, in tokens.
 const INITIAL: usize = 128;
 
-/// Keys and values of every layer, `[1, kv_heads, capacity, size]`. Written in place, doubled when full, and cut back with
+/// Keys and values of every layer, `[batch, kv_heads, capacity, size]`. Written in place, doubled when full, and cut back with
 /// [`KvCache::truncate`] so that the next turn of a chat computes only what is new.
 ///
 /// Layers with a sliding window keep everything too; attention looks at the window only.
@@ -63,6 +63,18 @@ impl KvCache {
             return Err(Error::argument("kv_cache", format!("layer {layer} of a cache of {count}")));
         };
         Ok((write(&mut layer.keys, keys, len)?, write(&mut layer.values, values, len)?))
+    }
+    /// Makes text `i` of the batch the one that was text `order[i]` (beam search); the batch may grow or shrink by it.
+    ///
+    /// # Errors
+    /// When there is no such text.
+    pub fn reorder(&mut self, order: &Tensor) -> Result<()> {
+        for slot in self.layers.iter_mut().flat_map(|l| [&mut l.keys, &mut l.values]) {
+            if let Some(held) = slot {
+                *slot = Some(held.index_select(0, order)?);
+            }
+        }
+        Ok(())
     }
     /// Counts `tokens` as seen, after all layers have appended them.
     pub fn advance(&mut self, tokens: usize) {

@@ -1,4 +1,4 @@
-//! What a person asks for: at present, generating text.
+//! What a person asks for: generating text, transcribing speech.
 //!
 //! [`TextGenerator`] loads a decoder model with its tokenizer and answers prompts. A [`Generation`] is a step machine:
 //! each [`Generation::step`] is short (a slice of the prompt, or one token), so that a browser's event loop, a progress
@@ -26,8 +26,15 @@ mod clock;
 mod generation;
 mod generator;
 mod memory;
+#[cfg(feature = "whisper")]
+mod transcribe;
 
 pub use crate::models::LoadProgress;
 pub use clock::{Clock, default_clock};
 pub use generation::{FinishReason, Generation, GenerationStats, Step};
 pub use generator::{GenerateOptions, LoadOptions, ModelInfo, Prompt, TextGenerator};
+#[cfg(feature = "whisper")]
+pub use transcribe::{
+    LANGUAGES, Segment, Task, Timestamps, TranscribeOptions, TranscribeStep, Transcriber, TranscriberOptions,
+    Transcript, TranscriptFormat, TranscriptWriter, Transcription, TranscriptionStats, Word,
+};

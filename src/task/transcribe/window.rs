@@ -1,0 +1,123 @@
+//! The 30 seconds of sound that the model hears at a time, sliding over a sound of any length.
+
+use crate::{
+    audio::{FRAME_STEP, LogMel, SAMPLE_RATE},
+    device::Device,
+    error::Result,
+    tensor::Tensor,
+};
+
+/// Mel frames a second.
+pub(super) const FRAMES_PER_SECOND: f64 = SAMPLE_RATE as f64 / FRAME_STEP as f64;
+/// The logarithm of a silent frame's power.
+const SILENT: f32 = -10.0;
+/// Power below the loudest by more than this (8 decades) counts as this.
+const RANGE: f32 = 8.0;
+
+/// Frames from where the window begins; earlier ones are forgotten.
+pub(super) struct Sliding {
+    mel: LogMel,
+    /// Logarithms of power of the frames from `seek` on.
+    frames: Vec<f32>,
+    seek: usize,
+    size: usize,
+    /// The loudest of all frames that any window has had.
+    loudest: f32,
+    /// Frames that `loudest` knows.
+    heard: usize,
+    finished: bool,
+}
+
+impl Sliding {
+    pub fn new(bins: usize, size: usize) -> Result<Self> {
+        let mel = LogMel::new(bins)?;
+        let (frames, loudest) = (Vec::new(), f32::NEG_INFINITY);
+        Ok(Self { mel, frames, seek: 0, size, loudest, heard: 0, finished: false })
+    }
+
+    pub fn push(&mut self, samples: &[f32]) {
+        self.mel.push(samples, &mut self.frames);
+    }
+    pub fn finish(&mut self) {
+        if !self.finished {
+            self.mel.finish(&mut self.frames);
+            self.finished = true;
+        }
+    }
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+    /// Length of the sound so far, in seconds.
+    pub fn seconds(&self) -> f64 {
+        self.mel.samples() as f64 / f64::from(SAMPLE_RATE)
+    }
+    /// The frame at which the window begins.
+    pub fn seek(&self) -> usize {
+        self.seek
+    }
+    /// Are all frames of the window here?
+    pub fn is_ready(&self) -> bool {
+        self.finished || self.frames.len() / self.mel.bins() >= self.size
+    }
+    /// Frames of sound in the window.
+    pub fn len(&self) -> usize {
+        let total = (self.mel.samples() / FRAME_STEP as u64) as usize;
+        let here = (self.frames.len() / self.mel.bins()).min(self.size);
+        if self.finished { total.saturating_sub(self.seek).min(here) } else { here }
+    }
+    /// Moves the window on.
+    pub fn advance(&mut self, frames: usize) {
+        self.seek += frames;
+        let gone = (frames * self.mel.bins()).min(self.frames.len());
+        self.frames.drain(..gone);
+        // What a large push needed is not kept.
+        if self.frames.capacity() > 4 * self.size * self.mel.bins() {
+            self.frames.shrink_to(2 * self.size * self.mel.bins());
+        }
+    }
+
+    /// The window as the model hears it, `[size, bins]`: limited downwards by the loudest frame so far, and scaled; zeros after
+    /// the end of the sound. (OpenAI's implementation takes the loudest of the whole sound, which a stream does not know.)
+    pub fn tensor(&mut self, device: &Device) -> Result<Tensor> {
+        let bins = self.mel.bins();
+        let frames = &self.frames[..self.frames.len().min(self.size * bins)];
+        let known = self.heard.saturating_sub(self.seek) * bins;
+        if let Some(new) = frames.get(known..) {
+            self.loudest = new.iter().copied().fold(self.loudest, f32::max);
+        }
+        self.heard = self.heard.max(self.seek + frames.len() / bins);
+        let floor = self.loudest.max(SILENT) - RANGE;
+        let mut values = vec![0.0; self.size * bins];
+        let sound = frames.iter().take(self.len() * bins);
+        values.iter_mut().zip(sound).for_each(|(o, v)| *o = (v.max(floor) + 4.0) / 4.0);
+        Tensor::from_slice(&values, [self.size, bins], device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_slide_and_forget() {
+        let mut window = Sliding::new(80, 3000).unwrap();
+        let second = vec![0.01; 16_000];
+        let mut most = 0;
+        for _ in 0..100 {
+            window.push(&second);
+            while window.is_ready() {
+                assert_eq!(window.len(), 3000);
+                window.advance(2900);
+            }
+            most = most.max(window.frames.capacity());
+        }
+        assert!(most < 2 * 3200 * 80, "{most}");
+        window.finish();
+        assert!(window.is_ready());
+        assert_eq!((window.seek() + window.len(), window.seconds()), (10_000, 100.0));
+        let rest = window.len();
+        assert_eq!(window.tensor(&Device::cpu()).unwrap().dims(), [3000, 80]);
+        window.advance(rest);
+        assert_eq!(window.len(), 0);
+    }
+}
