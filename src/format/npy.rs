@@ -333,7 +333,7 @@ pub enum Compression {
 /// for messages.
 ///
 /// # Errors
-/// As [`write`]; when a name appears twice.
+/// As [`write()`]; when a name appears twice.
 pub async fn write_archive<W: Write>(
     out: W,
     file: &str,

@@ -9,7 +9,10 @@ use super::{
     vector::VectorProduct,
 };
 use crate::{
-    backend::cpu::{pool::{parallel, threads}, simd::Isa},
+    backend::cpu::{
+        pool::{parallel, threads},
+        simd::Isa,
+    },
     dtype::DType,
     error::{Error, Result},
 };
