@@ -138,7 +138,7 @@ function checkBehaviour(found) {
   assert.deepEqual(found.from, ['i32', 0, '2,0']);
   assert.deepEqual(found.nested, [[0, 3], [1, 4], [2, 5]]);
   assert.deepEqual(found.index, [5, 6]);
-  assert.equal(found.printed, 'tensor([[1., 2.]])');
+  assert.equal(found.printed, 'tensor([[1., 2.]], shape=[1, 2], dtype=f32, device=cpu)');
   assert.deepEqual([found.counted, found.countedAfter], [1, 0]);
   const failures = {
     disposed: ['disposed', /disposed of/],
