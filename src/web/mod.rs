@@ -9,6 +9,10 @@ mod convert;
 mod model;
 #[cfg(feature = "text")]
 mod options;
+#[cfg_attr(
+    not(any(feature = "text", feature = "tensor-js")),
+    allow(dead_code, reason = "the conformance suite has its own face")
+)]
 mod promise;
 #[cfg(feature = "text")]
 mod source;
