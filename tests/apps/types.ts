@@ -38,6 +38,6 @@ export async function train(values: Float32Array, dtype: DType): Promise<Float32
 // @ts-expect-error a dimension is a number
 void ((x: Tensor) => x.softmax('last'));
 // @ts-expect-error there is no such operation
-void ((x: Tensor) => x.softmin(0));
+void ((x: Tensor) => x.softmost(0));
 // @ts-expect-error tensors are not made by new
 void (() => new Tensor());

@@ -450,6 +450,7 @@ macro_rules! kind {
     (@ts number) => { "number" };
     (@ts maybe_number) => { "number | null" };
     (@ts int) => { "number" };
+    (@ts maybe_int) => { "number | null" };
     (@ts size) => { "number" };
     (@ts maybe_size) => { "number | null" };
     (@ts flag) => { "boolean" };
@@ -488,6 +489,7 @@ macro_rules! kind {
     (number) => { f64 };
     (maybe_number) => { Option<f64> };
     (int) => { isize };
+    (maybe_int) => { Option<isize> };
     (size) => { usize };
     (maybe_size) => { Option<usize> };
     (flag) => { bool };

@@ -202,6 +202,18 @@ methods! {
     hypot(x, other: operand) -> tensor = x.hypot(&beside(&other, &x)?);
     /// `a` with the sign of `b` (that of -0.0 too), of floats.
     copysign(x, other: operand) -> tensor = x.copysign(&beside(&other, &x)?);
+    /// The bits that both have, of integers.
+    bitwiseAnd(x, other: operand) -> tensor = x.bitwise_and(&beside(&other, &x)?);
+    /// The bits that either has, of integers.
+    bitwiseOr(x, other: operand) -> tensor = x.bitwise_or(&beside(&other, &x)?);
+    /// The bits that one has, but not both; of integers.
+    bitwiseXor(x, other: operand) -> tensor = x.bitwise_xor(&beside(&other, &x)?);
+    /// The bits of integers moved up by as many places.
+    bitwiseLeftShift(x, other: operand) -> tensor = x.bitwise_left_shift(&beside(&other, &x)?);
+    /// The bits of integers moved down by as many places.
+    bitwiseRightShift(x, other: operand) -> tensor = x.bitwise_right_shift(&beside(&other, &x)?);
+    /// The other bits of integers: `-1 - x`.
+    bitwiseNot(x) -> tensor = x.bitwise_not();
     /// 1 where `a = b`, as u8.
     eq(x, other: operand) -> tensor = x.eq(&beside(&other, &x)?);
     /// 1 where `a ≠ b`, as u8.
@@ -268,6 +280,8 @@ methods! {
     nanToNum(x, nan: number = 0.0, posinf: maybe_number = None, neginf: maybe_number = None) -> tensor = x.nan_to_num(nan, posinf, neginf);
     /// `value` (a number, or a tensor that broadcasts to this) where the u8 `mask`, which broadcasts too, is not 0.
     maskedFill(x, mask: tensor, value: operand) -> tensor = x.masked_fill(&mask, value);
+    /// 1 where the element is among `values`.
+    isin(x, values: tensor) -> tensor = x.isin(&values);
     /// 1 where `|self - other| <= atol + rtol * |other|`, or both are equal; NaN equals NaN if `equal_nan`.
     isclose(x, other: tensor, rtol: number = 1e-5, atol: number = 1e-8, equalNan: flag = false) -> tensor = x.isclose(&other, rtol, atol, equalNan);
     /// Sum; of integers in i64.
@@ -308,6 +322,8 @@ methods! {
     median(x, dim: int = -1) -> pair = x.median(dim);
     /// The value below which the share `q` of the elements of `dim` lies, between two elements by their distances to it. Of floats.
     quantile(x, q: number, dim: int = -1) -> tensor = x.quantile(q, dim);
+    /// Each element of `dim` but the first, less the one before.
+    diff(x, dim: int = -1) -> tensor = x.diff(dim);
     /// Running sum along `dim`; of integers in i64.
     cumsum(x, dim: int) -> tensor = x.cumsum(dim);
     /// Running product along `dim`; of integers in i64.
@@ -326,8 +342,8 @@ methods! {
     reshape(x, shape: shape) -> tensor = x.reshape(shape);
     /// Dimensions `start..=end` joined into one.
     flatten(x, start: int = 0, end: int = -1) -> tensor = x.flatten(start, end);
-    /// Without dimension `dim`, which must have size 1.
-    squeeze(x, dim: int) -> tensor = x.squeeze(dim);
+    /// Without a dimension of size 1; without an argument, without all of them.
+    squeeze(x, dim: maybe_int = None) -> tensor = dim.map_or_else(|| x.squeeze_all(), |dim| x.squeeze(dim));
     /// With a new dimension of size 1 at `dim` (-1: after the last).
     unsqueeze(x, dim: int) -> tensor = x.unsqueeze(dim);
     /// Two dimensions exchanged.
@@ -404,6 +420,8 @@ methods! {
     indexFill(x, dim: int, indices: tensor, value: number) -> tensor = x.index_fill(dim, &indices, value);
     /// This with `source` written at `start` of `dim`. In place when nothing else shares the memory, as for a cache that is handed on; otherwise into a copy.
     writeSlice(x, dim: int, start: size, source: tensor) -> tensor = x.write_slice(dim, start, &source);
+    /// How often each of `0..classes` occurs among these integers, as i64.
+    bincount(x, classes: size) -> tensor = x.bincount(classes);
     /// A new last dimension of `classes` i64: 1 at the place that each integer names, 0 elsewhere.
     oneHot(x, classes: size) -> tensor = x.one_hot(classes);
     /// The matrix product as PyTorch's: vectors and matrices of any combination, batches broadcast.
@@ -438,6 +456,8 @@ methods! {
     embedding(x, table: tensor, dtype: dtype = DType::F32) -> tensor = x.embedding(&table, dtype);
     /// `e^x / sum(e^x)` along `dim`.
     softmax(x, dim: int = -1) -> tensor = x.softmax(dim);
+    /// `softmax` of the negative.
+    softmin(x, dim: int = -1) -> tensor = x.softmin(dim);
     /// The logarithm of `softmax`.
     logSoftmax(x, dim: int = -1) -> tensor = x.log_softmax(dim);
     /// `x / sqrt(mean(x²) + eps) * weight` over the last dimension; `weight [d]` of any float dtype.
@@ -547,6 +567,8 @@ functions! {
     arange(start: number, end: number, step: number = 1.0, dtype: dtype = DType::F32) -> tensor = Tensor::arange_step(start, end, step, dtype, &Device::cpu());
     /// `steps` numbers at equal distances, both ends among them.
     linspace(start: number, end: number, steps: size, dtype: dtype = DType::F32) -> tensor = Tensor::linspace(start, end, steps, dtype, &Device::cpu());
+    /// Powers of `base` at equal distances of their exponents.
+    logspace(start: number, end: number, steps: size, base: number = 10.0, dtype: dtype = DType::F32) -> tensor = Tensor::logspace(start, end, steps, base, dtype, &Device::cpu());
     /// The identity matrix.
     eye(n: size, dtype: dtype = DType::F32) -> tensor = Tensor::eye(n, dtype, &Device::cpu());
     /// u8 1 on and below a diagonal, 0 above.
