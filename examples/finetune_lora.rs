@@ -121,9 +121,9 @@ pub fn train(
     let pairs = pairs();
     let examples: Vec<_> =
         pairs.iter().map(|(question, answer)| encode(model, question, answer)).collect::<Result<_>>()?;
-    let rule = AdamW { lr: 1e-3, weight_decay: 0.0, ..AdamW::default() };
+    let rule = AdamW { lr: 2e-3, weight_decay: 0.0, ..AdamW::default() };
     let mut optimizer = Optimizer::new(lora.parameters().trainable(), rule)?;
-    let mut schedule = Scheduler::new(Schedule::cosine(steps as u64).after_warmup(4), &mut optimizer);
+    let mut schedule = Scheduler::new(Schedule::cosine(steps as u64).after_warmup(3), &mut optimizer);
     for step in 0..steps {
         let chosen: Vec<_> = (0..batch).map(|i| examples[(step * batch + i) % examples.len()].clone()).collect();
         let loss = loss(model, &chosen)?;
@@ -179,9 +179,7 @@ fn main() -> Result<()> {
     );
     let start = Instant::now();
     train(&mut model, &lora, steps, 4, &mut |step, loss| {
-        if step % 5 == 0 || step + 1 == steps {
-            println!("step {:3}  loss {loss:.4}  {:.0} s", step + 1, start.elapsed().as_secs_f64());
-        }
+        println!("step {:3}  loss {loss:.4}  {:.0} s", step + 1, start.elapsed().as_secs_f64());
     })?;
     lora.save(&folder)?;
     println!("saved to {folder}\n");

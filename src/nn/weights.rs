@@ -33,7 +33,7 @@ enum Source {
 }
 
 impl Weights {
-    /// Weights of a GGUF or safetensors checkpoint.
+    /// Weights of a checkpoint of any format.
     pub fn from_checkpoint(checkpoint: Rc<Checkpoint>, device: &Device) -> Self {
         Self::new(Source::Checkpoint(checkpoint), device)
     }
