@@ -123,7 +123,7 @@ fn exit_codes_tell_what_went_wrong() {
     let (code, message) = failure(&["inspect", text(&golden("models/cases.json"))]);
     assert!(code == 1 && message.contains("cases.json"), "{code} {message}");
     assert!(output(&["--help"]).contains("Exit codes"));
-    for command in ["generate", "chat", "inspect", "quantize", "bench"] {
+    for command in ["generate", "chat", "transcribe", "inspect", "quantize", "bench"] {
         assert!(output(&[command, "--help"]).contains("Examples:"), "{command}");
     }
 }
