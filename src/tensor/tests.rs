@@ -172,3 +172,51 @@ fn convolution_and_pooling_say_what_does_not_fit() {
         message(signal.stft(Some(&of(&[3])), &super::StftOptions { n_fft: 8, ..Default::default() })).contains("[8]")
     );
 }
+
+#[test]
+fn tensors_are_made_of_numbers_of_every_kind() -> Result<()> {
+    let nested = Tensor::new([[[[1i64], [2]], [[3], [4]]]], &cpu())?;
+    assert_eq!((nested.dims(), nested.dtype()), (&[1, 2, 2, 1][..], DType::I64));
+    assert_eq!(Tensor::new([1, 2], &cpu())?.dtype(), DType::I32);
+    assert_eq!(Tensor::new(vec![vec![0u8; 3]; 2], &cpu())?.dims(), [2, 3]);
+    assert_eq!(Tensor::new(&[&[1u32, 2][..], &[3, 4]][..], &cpu())?.to_vec2_sync::<u32>()?, [[1, 2], [3, 4]]);
+    assert!(Tensor::new(vec![vec![1.0f32], vec![]], &cpu()).is_err());
+    for dtype in DType::ALL.into_iter().filter(|d| !d.is_quantized()) {
+        let steps = Tensor::arange(0.0, 3.0, dtype, &cpu())?;
+        assert_eq!(steps.to_dtype(DType::F64)?.to_vec_sync::<f64>()?, [0.0, 1.0, 2.0], "{dtype}");
+        assert_eq!(Tensor::full(7.0, [2, 1], dtype, &cpu())?.sum(..)?.item_sync()?, 14.0, "{dtype}");
+        assert_eq!(Tensor::eye(2, dtype, &cpu())?.trace()?.item_sync()?, 2.0, "{dtype}");
+        assert_eq!(steps.full_like(1.0)?.dtype(), dtype);
+    }
+    Ok(())
+}
+
+#[test]
+fn arguments_beyond_reason_are_errors_or_nothing() -> Result<()> {
+    let x = Tensor::arange(0.0, 6.0, DType::F32, &cpu())?.reshape([2, 3])?;
+    let values = |t: Result<Tensor>| t?.to_vec_sync::<f32>();
+    assert_eq!(values(x.roll(isize::MIN, 1))?.len(), 6);
+    assert_eq!(values(x.roll(-4, 1))?, [1.0, 2.0, 0.0, 4.0, 5.0, 3.0]);
+    assert_eq!(values(x.triu(isize::MAX))?, [0.0; 6]);
+    assert_eq!(values(x.tril(isize::MAX))?, values(Ok(x.clone()))?);
+    assert_eq!(values(x.triu(isize::MIN))?, values(Ok(x.clone()))?);
+    assert_eq!(x.diagonal(isize::MIN, 0, 1)?.dims(), [0]);
+    assert!(x.diag_embed(isize::MIN).is_err());
+    assert_eq!(x.step(1, usize::MAX)?.dims(), [2, 1]);
+    assert!(x.step(1, 0).is_err() && x.split(0, 1).is_err() && x.chunk(0, 1).is_err());
+    assert!(x.repeat([usize::MAX, 2]).is_err() && x.tile([usize::MAX / 2]).is_err());
+    assert!(x.i((5..2, ..))?.dims() == [0, 3] && x.i((i64::MIN.., ..))?.dims() == [2, 3]);
+    assert!(x.i(usize::MAX).is_err() && x.i(isize::MIN).is_err() && x.i(step(.., 0)).is_err());
+    assert!(x.i((Ellipsis, Ellipsis)).is_err() && x.i(&Tensor::ones((), DType::U8, &cpu())?).is_err());
+    assert!(x.one_hot(3).is_err() && Tensor::new([3u8], &cpu())?.one_hot(3).is_err());
+    assert!(Tensor::new([0u8], &cpu())?.one_hot(usize::MAX).is_err());
+    assert!(x.quantile(f64::NAN, 0).is_err() && x.narrow(0, 0, 0)?.median(0).is_err());
+    assert!(Tensor::linspace(f64::NAN, 1.0, 3, DType::F32, &cpu()).is_err());
+    assert!(Tensor::rand([usize::MAX, 2], DType::F32, &cpu(), &Generator::new(0)).is_err());
+    for equation in ["", "->", "ij->", "i...j...", "ij,", "ii", "i1", "é", "ij->ii", "ijk"] {
+        let found = Tensor::einsum(equation, &[&x]);
+        assert_eq!(found.is_ok(), equation == "ij->", "{equation}");
+    }
+    assert!(Tensor::einsum("", &[]).is_err());
+    Ok(())
+}
