@@ -37,6 +37,36 @@ pub(super) mod single {
         p * power_of_two(half) * power_of_two(n.wrapping_sub(half).clamp(-126, 127))
     }
 
+    /// Natural logarithm: `x = m 2^n` with `m` from √½ to √2, then a polynomial of `log(m)` in `m - 1` (the one of the Cephes
+    /// library's logf, Moshier 1989).
+    #[inline(always)]
+    pub fn log(x: f32) -> f32 {
+        const LN2_HIGH: f32 = 0.693_359_4;
+        const LN2_LOW: f32 = -2.121_944_4e-4;
+        // Subnormals are brought into the normal range first.
+        let tiny = x < f32::MIN_POSITIVE;
+        let scaled = if tiny { x * 8_388_608.0 } else { x };
+        let bits = scaled.to_bits().wrapping_sub(0x3f35_04f3);
+        let n = (bits as i32 >> 23) as f32 - if tiny { 23.0 } else { 0.0 };
+        let f = f32::from_bits((bits & 0x007f_ffff).wrapping_add(0x3f35_04f3)) - 1.0;
+        let p = 7.037_683_6e-2;
+        let p = p * f - 1.151_461e-1;
+        let p = p * f + 1.167_699_9e-1;
+        let p = p * f - 1.242_014_1e-1;
+        let p = p * f + 1.424_932_3e-1;
+        let p = p * f - 1.666_805_8e-1;
+        let p = p * f + 2.000_071_5e-1;
+        let p = p * f - 2.499_999_4e-1;
+        let p = p * f + 3.333_333_1e-1;
+        let z = f * f;
+        let y = p * f * z + n * LN2_LOW - 0.5 * z;
+        let y = f + y + n * LN2_HIGH;
+        // Of 0, of negative numbers and NaN, of infinity.
+        let y = if x == 0.0 { f32::NEG_INFINITY } else { y };
+        let y = if x >= 0.0 { y } else { f32::NAN };
+        if x == f32::INFINITY { x } else { y }
+    }
+
     /// Hyperbolic tangent: a polynomial in x² near 0, by the exponential elsewhere.
     #[inline(always)]
     pub fn tanh(x: f32) -> f32 {
@@ -87,6 +117,10 @@ pub(super) mod double {
     /// `e^x`
     pub fn exp(x: f64) -> f64 {
         x.exp()
+    }
+    /// Natural logarithm.
+    pub fn log(x: f64) -> f64 {
+        x.ln()
     }
     /// Hyperbolic tangent.
     pub fn tanh(x: f64) -> f64 {
@@ -197,6 +231,11 @@ mod tests {
             assert!(ulps(single::tanh(x), exact.tanh()) < 4.0, "tanh({x}) = {}", single::tanh(x));
             assert!(ulps(single::erf(x), double::erf(exact)) < 4.0, "erf({x}) = {}", single::erf(x));
         }
+        // Logarithms over all magnitudes, subnormal ones too, and densely around 1.
+        let everywhere = (1..0x7f80_0000u32).step_by(9973).map(f32::from_bits);
+        for x in everywhere.chain((0..200_000).map(|i| 0.5 + i as f32 * 1e-5)) {
+            assert!(ulps(single::log(x), f64::from(x).ln()) < 3.0, "log({x}) = {}", single::log(x));
+        }
     }
 
     #[test]
@@ -213,7 +252,10 @@ mod tests {
         assert_eq!(single::exp(f32::NEG_INFINITY), 0.0);
         assert_eq!(single::exp(f32::INFINITY), f32::INFINITY);
         assert_eq!(single::exp(0.0), 1.0);
-        for f in [single::exp, single::tanh, single::erf] {
+        assert_eq!((single::log(0.0), single::log(-0.0)), (f32::NEG_INFINITY, f32::NEG_INFINITY));
+        assert_eq!((single::log(f32::INFINITY), single::log(1.0)), (f32::INFINITY, 0.0));
+        assert!(single::log(-1.0).is_nan() && single::log(f32::NEG_INFINITY).is_nan());
+        for f in [single::exp, single::log, single::tanh, single::erf] {
             assert!(f(f32::NAN).is_nan());
         }
         assert_eq!((single::tanh(f32::INFINITY), single::erf(f32::NEG_INFINITY)), (1.0, -1.0));

@@ -178,7 +178,7 @@ macro_rules! float {
                     Unary::Abs => map(x, $t::abs),
                     Unary::Sign => map(x, |v| f64::from(u8::from(v > 0.0)) as $t - f64::from(u8::from(v < 0.0)) as $t),
                     Unary::Exp => map(x, m::exp),
-                    Unary::Log => map(x, $t::ln),
+                    Unary::Log => map(x, m::log),
                     Unary::Sqrt => map(x, $t::sqrt),
                     Unary::Rsqrt => map(x, |v| 1.0 / v.sqrt()),
                     Unary::Recip => map(x, |v| 1.0 / v),
