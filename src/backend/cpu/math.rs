@@ -57,7 +57,7 @@ pub(super) mod single {
         let p = p * f - 1.666_805_8e-1;
         let p = p * f + 2.000_071_5e-1;
         let p = p * f - 2.499_999_4e-1;
-        let p = p * f + 3.333_333_1e-1;
+        let p = p * f + 3.333_333e-1;
         let z = f * f;
         let y = p * f * z + n * LN2_LOW - 0.5 * z;
         let y = f + y + n * LN2_HIGH;
