@@ -90,7 +90,7 @@ pub fn encode(model: &TextGenerator, question: &str, answer: &str) -> Result<(Ve
 }
 
 /// The loss of the answers' tokens, each given all before it.
-fn loss(model: &mut TextGenerator, batch: &[(Vec<u32>, usize)]) -> Result<Tensor> {
+pub fn loss(model: &mut TextGenerator, batch: &[(Vec<u32>, usize)]) -> Result<Tensor> {
     let busy = || Error::argument("finetune", "the model is generating");
     let decoder = model.decoder_mut().ok_or_else(busy)?;
     let longest = batch.iter().map(|(ids, _)| ids.len()).max().unwrap_or(0);

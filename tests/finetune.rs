@@ -30,13 +30,17 @@ fn a_few_steps_lower_the_loss_and_the_adapter_is_kept() {
     let lora = example::adapters(&mut generator).unwrap();
     assert_eq!(logits(&mut generator, &ids[..answer]), untrained);
 
-    let mut losses = Vec::new();
-    example::train(&mut generator, &lora, 8, 2, &mut |_, loss| losses.push(loss)).unwrap();
-    // Mostly the same few answers in other words: they are learnt from the first steps on.
-    let mean = |losses: &[f32]| losses.iter().sum::<f32>() / losses.len() as f32;
-    assert!(mean(&losses[5..]) < 0.8 * mean(&losses[..3]), "{losses:?}");
+    // On the same texts before and after: steps differ in their texts, and so in their losses.
+    let texts: Vec<_> = pairs[..2].iter().map(|(q, a)| example::encode(&generator, q, a).unwrap()).collect();
+    let loss = |generator: &mut TextGenerator| {
+        example::loss(generator, &texts).unwrap().detach().to_vec_sync::<f32>().unwrap()[0]
+    };
+    let (before, mut steps) = (loss(&mut generator), 0);
+    example::train(&mut generator, &lora, 6, 2, &mut |_, _| steps += 1).unwrap();
+    let after = loss(&mut generator);
+    assert!(steps == 6 && after < 0.9 * before, "{before} before, {after} after {steps} steps");
     let trained = logits(&mut generator, &ids[..answer]);
-    assert!(common::max_difference(&trained, &untrained) > 0.5);
+    assert!(common::max_difference(&trained, &untrained) > 0.1);
 
     let folder = tempfile::tempdir().unwrap();
     lora.save(folder.path()).unwrap();
