@@ -29,6 +29,8 @@ enum Part {
     Doc,
     /// All native tests, with the examples in the documentation
     Rust,
+    /// The WebGPU backend on this machine's GPU, or on an emulation of one
+    Webgpu,
     /// The npm package builds, and its WebAssembly module is within its budget
     Package,
     /// The package and the demo pages in Chromium and Node, and inside of applications made with bundlers
@@ -83,6 +85,7 @@ fn run_part(workspace: &Workspace, part: Part) -> Outcome {
             log.check(&mut doc)
         }
         Part::Rust => rust(workspace, &mut log),
+        Part::Webgpu => webgpu(workspace, &mut log),
         Part::Package => package::build(workspace).and_then(|()| package::check_budget(workspace)),
         Part::Browser => browser(workspace, &mut log),
     };

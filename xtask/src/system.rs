@@ -118,6 +118,25 @@ pub fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
 }
 
+/// Makes sure, as far as that is possible, that Linux has a Vulkan driver: Mesa's, which needs no GPU. Whether there must be an
+/// adapter now.
+pub fn vulkan() -> bool {
+    if cfg!(not(target_os = "linux")) {
+        return false;
+    }
+    let driver = || {
+        let folders = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"].map(std::fs::read_dir);
+        std::env::var_os("VK_DRIVER_FILES").is_some()
+            || folders.into_iter().flatten().any(|mut files| files.next().is_some())
+    };
+    if !driver()
+        && let Err(error) = install_debian(&["mesa-vulkan-drivers", "libvulkan1"], "A Vulkan driver")
+    {
+        note(format!("{error:#}"));
+    }
+    driver()
+}
+
 /// Installs Debian packages as root (or with a sudo that asks for nothing); elsewhere says what is needed.
 fn install_debian(packages: &[&str], what: &str) -> Result<()> {
     let is_root = capture(Command::new("id").arg("-u")).is_ok_and(|id| id == "0");

@@ -3,7 +3,7 @@
 //! Without an adapter they pass, and say so on standard error, unless `VOTIVE_WEBGPU_TESTS=require`: then that is a failure.
 
 use super::WebGpuBackend;
-use crate::{Device, conformance};
+use crate::{DType, Device, Error, Result, Tensor, conformance};
 use std::{
     io::Write,
     sync::{Arc, Mutex, PoisonError},
@@ -29,6 +29,35 @@ fn device() -> Option<Device> {
     }
 }
 
+/// Checks every program that the suite put together by naga's rules for all of WebGPU, and by tint where it is installed.
+fn check_programs() {
+    let mut programs = std::mem::take(&mut *PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner));
+    programs.sort();
+    programs.dedup();
+    assert!(programs.len() > 500, "only {} programs", programs.len());
+    let folder = std::env::temp_dir().join(format!("votive-shaders-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut wrong = Vec::new();
+    for (i, (name, text)) in programs.iter().enumerate() {
+        let file = folder.join(format!("{i}.wgsl"));
+        std::fs::write(&file, text).unwrap();
+        let Ok(found) = std::process::Command::new("tint").args(["-f", "wgsl", "-o", "/dev/null"]).arg(&file).output()
+        else {
+            let _ = writeln!(
+                std::io::stderr(),
+                "NOT CHECKED by tint, which is not on the PATH: {} shaders",
+                programs.len()
+            );
+            break;
+        };
+        if !found.status.success() {
+            wrong.push(format!("{name}: {}", String::from_utf8_lossy(&found.stderr)));
+        }
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(wrong.is_empty(), "tint refuses {} of {} shaders:\n{}", wrong.len(), programs.len(), wrong.join("\n"));
+}
+
 #[test]
 fn webgpu_conforms() {
     let Some(device) = device() else { return };
@@ -38,4 +67,71 @@ fn webgpu_conforms() {
     println!("{}\n{stats:?}", device.adapter().unwrap().name);
     assert!(failed.is_empty(), "{} of {} failed:\n{}", failed.len(), outcomes.len(), failed.join("\n"));
     assert!(outcomes.len() > 2000, "only {} outcomes", outcomes.len());
+    // naga has compiled each of them already.
+    check_programs();
+}
+
+#[test]
+fn webgpu_refuses_what_it_does_not_hold() {
+    let Some(device) = device() else { return };
+    let message = |result: Result<Tensor>| result.unwrap_err().to_string();
+    assert!(message(Tensor::new([1.0f64], &device)).contains("no f64"));
+    assert!(message(Tensor::new([1i64 << 31], &device)).contains("2147483648 is outside"));
+    let x = Tensor::zeros([1, 32], DType::F32, &device).unwrap();
+    assert!(message(x.to_dtype(DType::F64)).starts_with("to_dtype: WebGPU has no f64"));
+    assert!(message(x.to_dtype(DType::Q4_0)).contains("quantize on the CPU"));
+}
+
+#[test]
+fn webgpu_brings_indices_into_range() -> Result<()> {
+    let Some(device) = device() else { return Ok(()) };
+    let x = Tensor::new([1.0f32, 2.0, 3.0], &device)?;
+    let indices = Tensor::new([-5i32, 1, 900], &device)?;
+    assert_eq!(x.index_select(0, &indices)?.to_vec_sync::<f32>()?, [1.0, 2.0, 3.0]);
+    let ones = Tensor::ones([3], DType::F32, &device)?;
+    assert_eq!(x.scatter_add(0, &indices, &ones)?.to_vec_sync::<f32>()?, [1.0, 3.0, 3.0]);
+    let (a, b) = (Tensor::new([7i32, 7], &device)?, Tensor::new([2i32, 0], &device)?);
+    assert_eq!(a.div(&b)?.to_vec_sync::<i32>()?, [3, 0]);
+    Ok(())
+}
+
+#[test]
+fn webgpu_does_the_same_again_without_creating_anything() -> Result<()> {
+    let Some(device) = device() else { return Ok(()) };
+    let w = Tensor::ones([64, 32], DType::F32, &device)?;
+    let step = || -> Result<Vec<f32>> {
+        let x = Tensor::new([[0.5f32; 32]], &device)?;
+        x.linear(&w, None)?.softmax(-1)?.add_scalar(1.0)?.to_vec_sync()
+    };
+    let first = step()?;
+    step()?;
+    let before = device.stats().unwrap();
+    assert_eq!(step()?, first);
+    let cost = device.stats().unwrap() - before;
+    assert_eq!((cost.buffers, cost.bind_groups, cost.pipelines, cost.submits), (0, 0, 0, 1), "{cost:?}");
+    Ok(())
+}
+
+#[test]
+fn webgpu_reports_a_lost_device_and_what_is_too_large() {
+    let Ok(backend) = pollster::block_on(WebGpuBackend::open_with(false)) else { return };
+    let (gpu, device) = (backend.gpu.clone(), Device::of(Arc::new(backend)));
+    let most = device.adapter().unwrap().max_binding as usize;
+    let x = Tensor::ones([1], DType::F32, &device).unwrap();
+    let large = x.broadcast_to([most / 4 + 1024]).unwrap().contiguous().unwrap_err();
+    assert!(large.to_string().contains("binds at once"), "{large}");
+    gpu.device.destroy();
+    gpu.device.poll(wgpu::PollType::Poll).ok();
+    let lost = x.sqr().and_then(|y| y.to_vec_sync::<f32>()).unwrap_err();
+    assert!(matches!(lost, Error::DeviceLost(_)), "{lost}");
+    assert_eq!(lost.kind(), "device-lost");
+}
+
+#[test]
+fn webgpu_names_the_shader_that_is_wrong() {
+    let Ok(backend) = pollster::block_on(WebGpuBackend::open_with(false)) else { return };
+    let layout = backend.gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor::default());
+    let text = "@compute @workgroup_size(1) fn main() { let x: f32 = 1u; }";
+    let error = backend.gpu.pipeline("a shader", text, &layout).unwrap_err().to_string();
+    assert!(error.starts_with("webgpu: a shader: "), "{error}");
 }
