@@ -96,7 +96,7 @@ impl Gpu {
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
             max_buffer: limits.max_buffer_size,
-            max_binding: limits.max_storage_buffer_binding_size.into(),
+            max_binding: limits.max_storage_buffer_binding_size,
         };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("votive"),

@@ -161,7 +161,7 @@ impl WebGpuBackend {
             let job = Job::threads(op, &shader::COPY, Class::Uint, &[source], DType::U32, params)
                 .word("CONVERT", "uint_to_uint")
                 .number("LIMIT", u32::MAX)
-                .as_words();
+                .read_as_words();
             self.recorder.record(job, &memory)?;
             to += end - start;
         }

@@ -1,6 +1,6 @@
 //! GPUs through WebGPU: natively over Vulkan, Metal or Direct3D 12, and in browsers.
 //!
-//! Operations are recorded and run in batches when a value is read ([`recorder`]); how dtypes are held is said in [`memory`].
+//! Operations are recorded and run in batches when a value is read (`recorder.rs`); how dtypes are held is said in `memory.rs`.
 //! What cannot be reported from a kernel has a defined result: an index out of range is brought into it (a value to add at
 //! one is not added), an integer divided by zero is 0. Nothing is read or written out of bounds.
 
@@ -200,7 +200,7 @@ impl Backend for WebGpuBackend {
         Ok(Some(stored(result)))
     }
     fn write_slice(&self, target: Storage, layout: &Layout, source: &View<'_>) -> Result<Storage> {
-        Ok(self.write(target, layout, source)?)
+        self.write(target, layout, source)
     }
     fn read<'a>(&'a self, view: View<'a>) -> LocalFuture<'a, Result<Buffer>> {
         Box::pin(self.read_back(view))

@@ -90,7 +90,7 @@ impl<'a> Job<'a> {
         self
     }
     /// Operands are read as words, whatever they hold.
-    pub fn as_words(mut self) -> Self {
+    pub fn read_as_words(mut self) -> Self {
         self.words = true;
         self
     }
