@@ -155,6 +155,21 @@ fn lint(workspace: &Workspace, log: &mut Log) -> Result<()> {
     ]))
 }
 
+/// The WebGPU backend: its lints, and its tests on the machine's adapter, which may be an emulation. Where a driver is missing and
+/// cannot be installed, they say that nothing was tested; with `VOTIVE_WEBGPU_TESTS=require` in the environment that is a failure.
+fn webgpu(workspace: &Workspace, log: &mut Log) -> Result<()> {
+    let required = system::vulkan();
+    let mut lint = workspace.cargo();
+    lint.args(["clippy", "--lib", "--bins", "--features", "webgpu", "--", "-D", "warnings"]);
+    log.check(&mut lint)?;
+    let mut test = workspace.cargo();
+    test.args(["test", "--lib", "--features", "webgpu", "webgpu"]);
+    if required {
+        test.env("VOTIVE_WEBGPU_TESTS", "require");
+    }
+    log.check(&mut test)
+}
+
 fn rust(workspace: &Workspace, log: &mut Log) -> Result<()> {
     fetch::fetch(true)?;
     let mut test = workspace.cargo();
