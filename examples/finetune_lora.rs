@@ -166,7 +166,7 @@ pub fn adapters(model: &mut TextGenerator) -> Result<Lora> {
 fn main() -> Result<()> {
     let name = args().nth(1).unwrap_or_else(|| "bartowski/SmolLM2-135M-Instruct-GGUF:Q8_0".into());
     let folder = args().nth(2).unwrap_or_else(|| "wick-lora".into());
-    let steps = args().nth(3).and_then(|steps| steps.parse().ok()).unwrap_or(60);
+    let steps = args().nth(3).and_then(|steps| steps.parse().ok()).unwrap_or(20);
     let files = hub::resolve_model(&name, &mut |_| Continue(()))?;
     let mut model = TextGenerator::open(&files, &LoadOptions::default(), &mut |_| Continue(()))?;
     let before = TRIALS.iter().map(|question| answer(&model, question)).collect::<Result<Vec<_>>>()?;
