@@ -2,7 +2,8 @@
 //!
 //!     cargo run --release --example train_char
 //!
-//! It prints the loss in files that it was not trained on (4.6 at first), and writes something that looks like Rust.
+//! It prints the loss in files that it was not trained on (4.68 at first, 1.95 after half of its 600 steps), and writes something
+//! that looks like Rust.
 
 use std::{fs, path::Path, time::Instant};
 use votive::{
