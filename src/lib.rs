@@ -50,3 +50,8 @@ pub fn block_on<F: std::future::Future>(future: F) -> F::Output {
 #[cfg(doctest)]
 #[doc = include_str!("../docs/pytorch.md")]
 struct PytorchPage;
+
+/// The examples of the front page.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct FrontPage;
