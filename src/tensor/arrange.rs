@@ -72,6 +72,14 @@ impl SplitSizes for &Vec<usize> {
 #[allow(clippy::missing_errors_doc)]
 impl Tensor {
     /// Parts of dimension `dim`: of one size each (the last may be smaller), or of the sizes listed, which must add up to it.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([1i64, 2, 3, 4, 5], &Device::cpu())?;
+    /// assert_eq!(x.split(2, 0)?[2].to_vec_sync::<i64>()?, [5]);
+    /// assert_eq!(x.split([1, 4], 0)?[1].to_vec_sync::<i64>()?, [2, 3, 4, 5]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn split(&self, sizes: impl SplitSizes, dim: isize) -> Result<Vec<Tensor>> {
         let mut start = 0;
         let part = |len: usize| {
@@ -81,6 +89,13 @@ impl Tensor {
         sizes.sizes(self.dim(dim)?)?.into_iter().map(part).collect()
     }
     /// At most `chunks` parts of dimension `dim`, equal but for the last; as PyTorch's `chunk`.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([1i64, 2, 3, 4, 5], &Device::cpu())?;
+    /// assert_eq!(x.chunk(2, 0)?[1].to_vec_sync::<i64>()?, [4, 5]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn chunk(&self, chunks: usize, dim: isize) -> Result<Vec<Tensor>> {
         if chunks == 0 {
             return Err(Error::argument("chunk", "0 chunks asked for"));
@@ -88,19 +103,48 @@ impl Tensor {
         self.split(self.dim(dim)?.div_ceil(chunks).max(1), dim)
     }
     /// Without any of the dimensions of size 1.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[[1i64], [2]]], &Device::cpu())?;
+    /// assert_eq!(x.dims(), [1, 2, 1]);
+    /// assert_eq!(x.squeeze_all()?.dims(), [2]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn squeeze_all(&self) -> Result<Tensor> {
         self.reshape(self.dims().iter().copied().filter(|&size| size != 1).collect::<Vec<_>>())
     }
     /// Each element of `dim` but the first, less the one before.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([1i64, 4, 9], &Device::cpu())?;
+    /// assert_eq!(x.diff(0)?.to_vec_sync::<i64>()?, [3, 5]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn diff(&self, dim: isize) -> Result<Tensor> {
         let n = self.dim(dim)?;
         self.narrow(dim, n.min(1), n.saturating_sub(1))?.sub(&self.narrow(dim, 0, n.saturating_sub(1))?)
     }
     /// Every index of dimension `dim`, which goes away.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1i64, 2], [3, 4]], &Device::cpu())?;
+    /// assert_eq!(x.unbind(1)?[0].to_vec_sync::<i64>()?, [1, 3]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn unbind(&self, dim: isize) -> Result<Vec<Tensor>> {
         (0..self.dim(dim)?).map(|i| self.select(dim, i)).collect()
     }
     /// The whole tensor repeated so many times along each dimension; more numbers than dimensions make leading ones.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([1i64, 2], &Device::cpu())?;
+    /// assert_eq!(x.repeat([2, 2])?.to_vec2_sync::<i64>()?, [[1, 2, 1, 2], [1, 2, 1, 2]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn repeat(&self, repeats: impl Into<Shape>) -> Result<Tensor> {
         let repeats = repeats.into();
         let Some(new) = repeats.rank().checked_sub(self.rank()) else {
@@ -120,12 +164,26 @@ impl Tensor {
         self.reshape(apart)?.broadcast_to(spread)?.reshape(joined)
     }
     /// [`Tensor::repeat`] where fewer numbers than dimensions are those of the last ones.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1i64, 2], [3, 4]], &Device::cpu())?;
+    /// assert_eq!(x.tile(2)?.to_vec2_sync::<i64>()?, [[1, 2, 1, 2], [3, 4, 3, 4]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn tile(&self, repeats: impl Into<Shape>) -> Result<Tensor> {
         let repeats = repeats.into();
         let missing = self.rank().saturating_sub(repeats.rank());
         self.repeat(std::iter::repeat_n(1, missing).chain(repeats.dims().iter().copied()).collect::<Vec<_>>())
     }
     /// Elements moved by `shift` along `dim`; those that leave at the end come in at the beginning.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([1i64, 2, 3], &Device::cpu())?;
+    /// assert_eq!(x.roll(1, 0)?.to_vec_sync::<i64>()?, [3, 1, 2]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn roll(&self, shift: isize, dim: isize) -> Result<Tensor> {
         let size = self.dim(dim)?;
         if size == 0 {
@@ -135,6 +193,13 @@ impl Tensor {
         Self::cat(&[&self.narrow(dim, first, size - first)?, &self.narrow(dim, 0, first)?], dim)
     }
     /// The order of elements reversed along dimensions.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1i64, 2], [3, 4]], &Device::cpu())?;
+    /// assert_eq!(x.flip(1)?.to_vec2_sync::<i64>()?, [[2, 1], [4, 3]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn flip(&self, dims: impl super::Dims) -> Result<Tensor> {
         let mut flipped = self.clone();
         for dim in dims.indices("flip", self.shape())? {
@@ -145,6 +210,13 @@ impl Tensor {
         Ok(flipped)
     }
     /// Dimension `source` moved to the place `destination`, the others in their order.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1i64, 2, 3], [4, 5, 6]], &Device::cpu())?;
+    /// assert_eq!(x.movedim(0, 1)?.to_vec2_sync::<i64>()?, [[1, 4], [2, 5], [3, 6]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn movedim(&self, source: isize, destination: isize) -> Result<Tensor> {
         let (from, to) = (self.shape().dim("movedim", source)?, self.shape().dim("movedim", destination)?);
         let mut order: Vec<_> = (0..self.rank()).filter(|&d| d != from).collect();
@@ -152,6 +224,13 @@ impl Tensor {
         self.permute(order)
     }
     /// Dimension `dim` as several, of these sizes, one of which may be [`crate::HOLE`].
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([1i64, 2, 3, 4], &Device::cpu())?;
+    /// assert_eq!(x.unflatten(0, [2, 2])?.to_vec2_sync::<i64>()?, [[1, 2], [3, 4]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn unflatten(&self, dim: isize, sizes: impl Into<Shape>) -> Result<Tensor> {
         let at = self.shape().dim("unflatten", dim)?;
         let mut dims = self.dims().to_vec();
@@ -159,15 +238,40 @@ impl Tensor {
         self.reshape(dims)
     }
     /// [`Tensor::expand`] to the shape of another tensor.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// # let cpu = Device::cpu();
+    /// let x = Tensor::new([1i64, 2], &cpu)?;
+    /// assert_eq!(x.expand_as(&Tensor::new([[0i64; 2]; 3], &cpu)?)?.to_vec2_sync::<i64>()?, [[1, 2], [1, 2], [1, 2]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn expand_as(&self, other: &Tensor) -> Result<Tensor> {
         self.broadcast_to(other.shape())
     }
     /// Tensors broadcast to each other, without a copy.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// # let cpu = Device::cpu();
+    /// let (x, y) = (Tensor::new([[1i64], [2]], &cpu)?, Tensor::new([3i64, 4], &cpu)?);
+    /// let both = Tensor::broadcast_tensors(&[&x, &y])?;
+    /// assert_eq!(both[0].to_vec2_sync::<i64>()?, [[1, 1], [2, 2]]);
+    /// assert_eq!(both[1].to_vec2_sync::<i64>()?, [[3, 4], [3, 4]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn broadcast_tensors(tensors: &[&Tensor]) -> Result<Vec<Tensor>> {
         let shape = tensors.iter().try_fold(Shape::from(()), |s, t| s.broadcast(t.shape(), "broadcast_tensors"))?;
         tensors.iter().map(|t| t.broadcast_to(&shape)).collect()
     }
     /// Every `step`th index of dimension `dim`, from the first, as a view.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([1i64, 2, 3, 4, 5], &Device::cpu())?;
+    /// assert_eq!(x.step(0, 2)?.to_vec_sync::<i64>()?, [1, 3, 5]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn step(&self, dim: isize, step: usize) -> Result<Tensor> {
         let at = self.shape().dim("step", dim)?;
         if step == 0 {
@@ -185,6 +289,14 @@ impl Tensor {
     }
     /// The diagonal of dimensions `dim1` and `dim2` that lies `offset` places right of the main one (or left, if negative),
     /// as a new last dimension.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1i64, 2], [3, 4]], &Device::cpu())?;
+    /// assert_eq!(x.diagonal(0, 0, 1)?.to_vec_sync::<i64>()?, [1, 4]);
+    /// assert_eq!(x.diagonal(1, 0, 1)?.to_vec_sync::<i64>()?, [2]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn diagonal(&self, offset: isize, dim1: isize, dim2: isize) -> Result<Tensor> {
         let (a, b) = (self.shape().dim("diagonal", dim1)?, self.shape().dim("diagonal", dim2)?);
         if a == b {
@@ -210,6 +322,14 @@ impl Tensor {
         self.reshape(&self.dims()[..self.rank() - 1])
     }
     /// Of a vector the matrix with it on a diagonal, of a matrix that diagonal: the one `offset` places right of the main.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([1i64, 2], &Device::cpu())?;
+    /// assert_eq!(x.diag(0)?.to_vec2_sync::<i64>()?, [[1, 0], [0, 2]]);
+    /// assert_eq!(x.diag(0)?.diag(0)?.to_vec_sync::<i64>()?, [1, 2]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn diag(&self, offset: isize) -> Result<Tensor> {
         match self.rank() {
             1 => self.diag_embed(offset),
@@ -218,6 +338,13 @@ impl Tensor {
         }
     }
     /// Matrices with the vectors of the last dimension on the diagonal that is `offset` places right of the main one.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1i64, 2], [3, 4]], &Device::cpu())?;
+    /// assert_eq!(x.diag_embed(0)?.to_vec3_sync::<i64>()?, [[[1, 0], [0, 2]], [[3, 0], [0, 4]]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn diag_embed(&self, offset: isize) -> Result<Tensor> {
         let Some(&len) = self.dims().last() else {
             return Err(Error::shape("diag_embed", "a scalar is no vector"));
@@ -233,6 +360,14 @@ impl Tensor {
         place.where_cond(padded.unsqueeze(side)?, 0.0)
     }
     /// Joined along the columns: dimension 1, or the only one of vectors.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// # let cpu = Device::cpu();
+    /// let (x, y) = (Tensor::new([[1i64], [2]], &cpu)?, Tensor::new([[3i64], [4]], &cpu)?);
+    /// assert_eq!(Tensor::hstack(&[&x, &y])?.to_vec2_sync::<i64>()?, [[1, 3], [2, 4]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn hstack(parts: &[&Tensor]) -> Result<Tensor> {
         let vectors = parts.iter().all(|t| t.rank() <= 1);
         let at_least_1 = |t: &&Tensor| if t.rank() == 0 { t.reshape(1) } else { Ok((*t).clone()) };
@@ -240,6 +375,14 @@ impl Tensor {
         Self::cat(&parts.iter().collect::<Vec<_>>(), if vectors { 0 } else { 1 })
     }
     /// Joined along the rows: dimension 0, vectors being rows.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// # let cpu = Device::cpu();
+    /// let (x, y) = (Tensor::new([1i64, 2], &cpu)?, Tensor::new([3i64, 4], &cpu)?);
+    /// assert_eq!(Tensor::vstack(&[&x, &y])?.to_vec2_sync::<i64>()?, [[1, 2], [3, 4]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn vstack(parts: &[&Tensor]) -> Result<Tensor> {
         let rows = |t: &&Tensor| if t.rank() < 2 { t.reshape([1, t.elements()]) } else { Ok((*t).clone()) };
         let parts = parts.iter().map(rows).collect::<Result<Vec<_>>>()?;

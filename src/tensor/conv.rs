@@ -200,15 +200,43 @@ fn apply<const N: usize>(op: Op, x: &Tensor, weight: &Tensor, bias: Option<&Tens
 #[allow(clippy::missing_errors_doc)]
 impl Tensor {
     /// `[n, c, length]` by a weight `[outputs, c / groups, taps]` and a bias `[outputs]`, as PyTorch's `conv1d`.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor, tensor::ConvOptions};
+    /// # let cpu = Device::cpu();
+    /// let x = Tensor::new([[[1f32, 2.0, 3.0, 5.0]]], &cpu)?;
+    /// let w = Tensor::new([[[1f32, 0.0, -1.0]]], &cpu)?;
+    /// assert_eq!(x.conv1d(&w, None, &ConvOptions::default())?.to_vec_sync::<f32>()?, [-2.0, -3.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn conv1d(&self, weight: &Tensor, bias: Option<&Tensor>, options: &ConvOptions<1>) -> Result<Tensor> {
         conv("conv1d", self, weight, bias, options)
     }
     /// `[n, c, h, w]` by a weight `[outputs, c / groups, kh, kw]` and a bias `[outputs]`, as PyTorch's `conv2d`.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor, tensor::ConvOptions};
+    /// # let cpu = Device::cpu();
+    /// let x = Tensor::new([[[[1f32, 2.0], [3.0, 4.0]]]], &cpu)?;
+    /// let w = Tensor::new([[[[1f32, 0.0], [0.0, 10.0]]]], &cpu)?;
+    /// assert_eq!(x.conv2d(&w, None, &ConvOptions::default())?.to_vec_sync::<f32>()?, [41.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn conv2d(&self, weight: &Tensor, bias: Option<&Tensor>, options: &ConvOptions<2>) -> Result<Tensor> {
         conv("conv2d", self, weight, bias, options)
     }
     /// `[n, c, length]` by a weight `[c, outputs / groups, taps]` and a bias `[outputs]`, as PyTorch's
     /// `conv_transpose1d`: the gradient of [`Tensor::conv1d`] to its input.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor, tensor::ConvTransposeOptions};
+    /// # let cpu = Device::cpu();
+    /// let x = Tensor::new([[[1f32, 2.0]]], &cpu)?;
+    /// let w = Tensor::new([[[1f32, 3.0]]], &cpu)?;
+    /// let options = ConvTransposeOptions { stride: [2], ..Default::default() };
+    /// assert_eq!(x.conv_transpose1d(&w, None, &options)?.to_vec_sync::<f32>()?, [1.0, 3.0, 2.0, 6.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn conv_transpose1d(
         &self,
         weight: &Tensor,
@@ -219,6 +247,16 @@ impl Tensor {
     }
     /// `[n, c, h, w]` by a weight `[c, outputs / groups, kh, kw]` and a bias `[outputs]`, as PyTorch's
     /// `conv_transpose2d`: the gradient of [`Tensor::conv2d`] to its input.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor, tensor::ConvTransposeOptions};
+    /// # let cpu = Device::cpu();
+    /// let x = Tensor::new([[[[1f32, 2.0]]]], &cpu)?;
+    /// let w = Tensor::new([[[[1f32], [3.0]]]], &cpu)?;
+    /// let y = x.conv_transpose2d(&w, None, &ConvTransposeOptions::default())?;
+    /// assert_eq!(y.to_vec_sync::<f32>()?, [1.0, 2.0, 3.0, 6.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn conv_transpose2d(
         &self,
         weight: &Tensor,

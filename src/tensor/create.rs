@@ -24,6 +24,13 @@ fn bytes_of(op: &'static str, shape: &Shape, dtype: DType) -> Result<usize> {
 impl Tensor {
     /// From elements in row-major order.
     ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::from_slice(&[1f32, 2.0, 3.0, 4.0], [2, 2], &Device::cpu())?;
+    /// assert_eq!(x.to_vec2_sync::<f32>()?, [[1.0, 2.0], [3.0, 4.0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When their number is not that of the shape.
     pub fn from_slice<T: Element>(values: &[T], shape: impl Into<Shape>, device: &Device) -> Result<Self> {
@@ -36,6 +43,13 @@ impl Tensor {
     }
     /// From nested arrays, slices or vectors: `Tensor::new([[1.0, 2.0], [3.0, 4.0]], &device)`.
     ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// assert_eq!((x.dims(), x.to_vec_sync::<f32>()?), (&[2, 2][..], vec![1.0, 2.0, 3.0, 4.0]));
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When rows differ in length.
     pub fn new<N: Nested>(values: N, device: &Device) -> Result<Self> {
@@ -45,6 +59,15 @@ impl Tensor {
         Self::from_slice(&flat, shape, device)
     }
     /// From raw bytes in row-major order, of any dtype, block formats too.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// # let cpu = Device::cpu();
+    /// let bytes = Tensor::new([1f32, 2.0], &cpu)?.to_buffer_sync()?;
+    /// let x = Tensor::from_buffer(bytes, DType::F32, [2, 1], &cpu)?;
+    /// assert_eq!(x.to_vec2_sync::<f32>()?, [[1.0], [2.0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When the number of bytes is not that of the shape.
@@ -59,6 +82,13 @@ impl Tensor {
     }
     /// All zero.
     ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// let x = Tensor::zeros([2, 2], DType::F32, &Device::cpu())?;
+    /// assert_eq!(x.to_vec2_sync::<f32>()?, [[0.0, 0.0], [0.0, 0.0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When there is not enough memory.
     pub fn zeros(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Self> {
@@ -68,12 +98,26 @@ impl Tensor {
     }
     /// All one.
     ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// let x = Tensor::ones([2, 2], DType::F32, &Device::cpu())?;
+    /// assert_eq!(x.to_vec2_sync::<f32>()?, [[1.0, 1.0], [1.0, 1.0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::full`].
     pub fn ones(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Self> {
         Self::full(1.0, shape, dtype, device)
     }
     /// One value everywhere, converted to the dtype as Rust's `as` does.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// let x = Tensor::full(2.5, [3], DType::F32, &Device::cpu())?;
+    /// assert_eq!(x.to_vec_sync::<f32>()?, [2.5, 2.5, 2.5]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When there is not enough memory, or the dtype is a block format.
@@ -122,12 +166,26 @@ impl Tensor {
     }
     /// Zeros in the shape, dtype and device of this tensor.
     ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([1i64, 2], &Device::cpu())?;
+    /// assert_eq!(x.zeros_like()?.to_vec_sync::<i64>()?, [0, 0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When there is not enough memory.
     pub fn zeros_like(&self) -> Result<Self> {
         Self::zeros(self.shape(), self.dtype(), self.device())
     }
     /// Ones in the shape, dtype and device of this tensor.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([3i64, 2], &Device::cpu())?;
+    /// assert_eq!(x.ones_like()?.to_vec_sync::<i64>()?, [1, 1]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::full`].
@@ -136,12 +194,26 @@ impl Tensor {
     }
     /// `start, start + 1, …` below `end`, as dtype.
     ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// let x = Tensor::arange(1.0, 4.0, DType::I64, &Device::cpu())?;
+    /// assert_eq!(x.to_vec_sync::<i64>()?, [1, 2, 3]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When `end` is below `start` or either is not finite.
     pub fn arange(start: f64, end: f64, dtype: DType, device: &Device) -> Result<Self> {
         Self::arange_step(start, end, 1.0, dtype, device)
     }
     /// `start, start + step, …` before `end`, as dtype.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// let x = Tensor::arange_step(1.0, 0.0, -0.25, DType::F32, &Device::cpu())?;
+    /// assert_eq!(x.to_vec_sync::<f32>()?, [1.0, 0.75, 0.5, 0.25]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When `step` does not lead from `start` to `end`, or a number is not finite.

@@ -31,21 +31,57 @@ impl Tensor {
         Err(Error::shapes(op, self.shape(), other.shape(), format!("takes {what}; matmul takes all combinations")))
     }
     /// The sum of the products of two vectors' elements.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// # let cpu = Device::cpu();
+    /// let x = Tensor::new([1f32, 2.0], &cpu)?;
+    /// let y = Tensor::new([3f32, 4.0], &cpu)?;
+    /// assert_eq!(x.dot(&y)?.to_vec_sync::<f32>()?, [11.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn dot(&self, other: &Tensor) -> Result<Tensor> {
         self.want_ranks("dot", other, (1, 1), "two vectors")?;
         self.matmul(other)
     }
     /// A matrix times a vector.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// # let cpu = Device::cpu();
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &cpu)?;
+    /// let v = Tensor::new([1f32, 2.0], &cpu)?;
+    /// assert_eq!(x.mv(&v)?.to_vec_sync::<f32>()?, [5.0, 11.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn mv(&self, vector: &Tensor) -> Result<Tensor> {
         self.want_ranks("mv", vector, (2, 1), "a matrix and a vector")?;
         self.matmul(vector)
     }
     /// The product of two matrices.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// # let cpu = Device::cpu();
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &cpu)?;
+    /// let y = Tensor::new([[0f32, 1.0], [1.0, 0.0]], &cpu)?;
+    /// assert_eq!(x.mm(&y)?.to_vec2_sync::<f32>()?, [[2.0, 1.0], [4.0, 3.0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn mm(&self, other: &Tensor) -> Result<Tensor> {
         self.want_ranks("mm", other, (2, 2), "two matrices")?;
         self.matmul(other)
     }
     /// The products of two equally long lists of matrices.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// # let cpu = Device::cpu();
+    /// let x = Tensor::new([[[1f32, 2.0]], [[3.0, 4.0]]], &cpu)?;
+    /// let y = Tensor::new([[[1f32], [1.0]], [[2.0], [2.0]]], &cpu)?;
+    /// assert_eq!(x.bmm(&y)?.to_vec3_sync::<f32>()?, [[[3.0]], [[14.0]]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn bmm(&self, other: &Tensor) -> Result<Tensor> {
         self.want_ranks("bmm", other, (3, 3), "two lists of matrices")?;
         if self.dims()[0] != other.dims()[0] {
@@ -55,19 +91,49 @@ impl Tensor {
         self.matmul(other)
     }
     /// All products of an element of one vector with one of another.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// # let cpu = Device::cpu();
+    /// let x = Tensor::new([1f32, 2.0], &cpu)?;
+    /// let y = Tensor::new([3f32, 4.0], &cpu)?;
+    /// assert_eq!(x.outer(&y)?.to_vec2_sync::<f32>()?, [[3.0, 4.0], [6.0, 8.0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn outer(&self, other: &Tensor) -> Result<Tensor> {
         self.want_ranks("outer", other, (1, 1), "two vectors")?;
         self.unsqueeze(1)?.mul(&other.unsqueeze(0)?)
     }
     /// `beta * self + alpha * (a x b)`, for matrices `a` and `b`.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// assert_eq!(x.addmm(&x, &x, 1.0, 0.5)?.to_vec2_sync::<f32>()?, [[4.5, 7.0], [10.5, 15.0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn addmm(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
         self.mul_scalar(beta)?.add(&a.mm(b)?.mul_scalar(alpha)?)
     }
     /// `beta * self + alpha * (a x b)`, for lists of matrices `a` and `b`.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[[1f32, 2.0], [3.0, 4.0]]], &Device::cpu())?;
+    /// assert_eq!(x.baddbmm(&x, &x, 1.0, 0.5)?.to_vec3_sync::<f32>()?, [[[4.5, 7.0], [10.5, 15.0]]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn baddbmm(&self, a: &Tensor, b: &Tensor, beta: f64, alpha: f64) -> Result<Tensor> {
         self.mul_scalar(beta)?.add(&a.bmm(b)?.mul_scalar(alpha)?)
     }
     /// The sum of a matrix's diagonal.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// assert_eq!(x.trace()?.to_vec_sync::<f32>()?, [5.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn trace(&self) -> Result<Tensor> {
         if self.rank() != 2 {
             return Err(Error::shape("trace", format!("{} is no matrix", self.shape())));
@@ -76,6 +142,13 @@ impl Tensor {
     }
     /// The sum of products over pairs of dimensions: `dims[i]` of this with `other_dims[i]` of the other. What is left of this
     /// comes before what is left of the other.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// assert_eq!(x.tensordot(&x, &[0], &[1])?.to_vec2_sync::<f32>()?, [[7.0, 15.0], [10.0, 22.0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn tensordot(&self, other: &Tensor, dims: &[isize], other_dims: &[isize]) -> Result<Tensor> {
         const OP: &str = "tensordot";
         let fail = |why: String| Error::shapes(OP, self.shape(), other.shape(), why);
@@ -97,6 +170,15 @@ impl Tensor {
         left.matmul(&right)?.reshape([rows, columns].concat())
     }
     /// The Kronecker product: the other tensor times each element of this, side by side.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// # let cpu = Device::cpu();
+    /// let x = Tensor::new([1f32, 2.0], &cpu)?;
+    /// let y = Tensor::new([3f32, 4.0], &cpu)?;
+    /// assert_eq!(x.kron(&y)?.to_vec_sync::<f32>()?, [3.0, 4.0, 6.0, 8.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn kron(&self, other: &Tensor) -> Result<Tensor> {
         let rank = self.rank().max(other.rank());
         let sizes = |t: &Tensor| [&vec![1; rank - t.rank()][..], t.dims()].concat();
@@ -106,6 +188,15 @@ impl Tensor {
         outer.mul(&inner)?.reshape(a.iter().zip(&b).map(|(a, b)| a * b).collect::<Vec<_>>())
     }
     /// The `p`-norm distance of each row of `[.., n, d]` from each of `[.., m, d]`: `[.., n, m]`.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// # let cpu = Device::cpu();
+    /// let x = Tensor::new([[0f32, 0.0]], &cpu)?;
+    /// let y = Tensor::new([[3f32, 4.0], [0.0, 2.0]], &cpu)?;
+    /// assert_eq!(x.cdist(&y, 1.0)?.to_vec2_sync::<f32>()?, [[7.0, 2.0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn cdist(&self, other: &Tensor, p: f64) -> Result<Tensor> {
         if self.rank() < 2 || other.rank() < 2 || self.dim(-1)? != other.dim(-1)? {
             let why = "takes rows of one length";
@@ -115,6 +206,14 @@ impl Tensor {
     }
     /// The cosine of the angle between vectors along `dim`: their product over that of their lengths, or over `eps` where that
     /// is larger.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// # let cpu = Device::cpu();
+    /// let (x, y) = (Tensor::new([1f64, 0.0], &cpu)?, Tensor::new([3f64, 4.0], &cpu)?);
+    /// assert!((x.cosine_similarity(&y, 0, 1e-8)?.item_sync()? - 0.6).abs() < 1e-6);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn cosine_similarity(&self, other: &Tensor, dim: isize, eps: f64) -> Result<Tensor> {
         let lengths = self.norm(2.0, dim)?.mul(&other.norm(2.0, dim)?)?.maximum_scalar(eps)?;
         self.mul(other)?.sum(dim)?.div(&lengths)

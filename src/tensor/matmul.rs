@@ -10,6 +10,15 @@ use crate::{
 impl Tensor {
     /// The matrix product as PyTorch's: vectors and matrices of any combination, batches broadcast.
     ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// # let cpu = Device::cpu();
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &cpu)?;
+    /// assert_eq!(x.matmul(&x)?.to_vec2_sync::<f32>()?, [[7.0, 10.0], [15.0, 22.0]]);
+    /// assert_eq!(x.matmul(&Tensor::new([1f32, 2.0], &cpu)?)?.to_vec_sync::<f32>()?, [5.0, 11.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When inner dimensions or dtypes differ, batches do not broadcast, or an operand is a scalar.
     pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {

@@ -76,6 +76,13 @@ impl Tensor {
     }
     /// [`Tensor::group_norm`] with each channel a group of its own (Ulyanov et al. 2016).
     ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[[1f32, 3.0], [5.0, 9.0]]], &Device::cpu())?;
+    /// assert_eq!(x.instance_norm(None, None, 0.0)?.to_vec3_sync::<f32>()?, [[[-1.0, 1.0], [-1.0, 1.0]]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::group_norm`].
     pub fn instance_norm(&self, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> Result<Tensor> {
@@ -84,6 +91,15 @@ impl Tensor {
     }
     /// `(x - mean) / sqrt(variance + eps) * weight + bias` with statistics `[c]` that are given: batch normalisation of
     /// `[n, c, ..]` when a model is used (Ioffe & Szegedy 2015).
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// # let cpu = Device::cpu();
+    /// let x = Tensor::new([[[1f32, 3.0]]], &cpu)?;
+    /// let (mean, variance) = (Tensor::new([2f32], &cpu)?, Tensor::new([4f32], &cpu)?);
+    /// assert_eq!(x.batch_norm(&mean, &variance, None, None, 0.0)?.to_vec_sync::<f32>()?, [-0.5, 0.5]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When a parameter is not `[c]`.
@@ -110,6 +126,15 @@ impl Tensor {
     }
     /// Batch normalisation of `[n, c, ..]` by the batch's own mean and variance, which are the second and third result, `[c]`:
     /// for running statistics, to which PyTorch adds the unbiased variance that this is.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[[1f32, 3.0]]], &Device::cpu())?;
+    /// let (y, mean, variance) = x.batch_norm_train(None, None, 0.0)?;
+    /// assert_eq!(y.to_vec_sync::<f32>()?, [-1.0, 1.0]);
+    /// assert_eq!((mean.item_sync()?, variance.item_sync()?), (2.0, 2.0));
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When a parameter is not `[c]`, or channels have fewer than two elements.

@@ -192,6 +192,13 @@ impl Tensor {
         taps.permute([0, 1, 4, 5, 2, 3])?.reshape([n, c * kernel[0] * kernel[1], oh * ow])
     }
     /// Columns `[n, c * kh * kw, windows]` added at their windows of images of `size`: PyTorch's `nn.functional.fold`.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor, tensor::WindowOptions};
+    /// let x = Tensor::new([[[1f32, 2.0], [10.0, 20.0]]], &Device::cpu())?;
+    /// assert_eq!(x.col2im([1, 3], [1, 2], &WindowOptions::default())?.to_vec_sync::<f32>()?, [1.0, 12.0, 20.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn col2im(&self, size: [usize; 2], kernel: [usize; 2], options: &WindowOptions) -> Result<Tensor> {
         let [oh, ow] = options.counts("col2im", size, kernel)?;
         let taps = kernel[0].checked_mul(kernel[1]);
@@ -230,6 +237,13 @@ impl Tensor {
         spread.permute(order)?.reshape([&outer[..], &[c / square, h * f, w * f]].concat())
     }
     /// The reverse of [`Tensor::pixel_shuffle`]: `[.., c, h * f, w * f]` → `[.., c * f², h, w]`.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[[1f32, 2.0], [3.0, 4.0]]], &Device::cpu())?;
+    /// assert_eq!(x.pixel_unshuffle(2)?.to_vec3_sync::<f32>()?, [[[1.0]], [[2.0]], [[3.0]], [[4.0]]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn pixel_unshuffle(&self, factor: usize) -> Result<Tensor> {
         let (outer, [c, h, w], square) = self.pixels("pixel_unshuffle", factor)?;
         if !(h.is_multiple_of(factor) && w.is_multiple_of(factor)) {

@@ -37,6 +37,13 @@ pub enum Indexing {
 impl Tensor {
     /// For results that are written over: PyTorch's `empty`, but zero, since no memory is handed out as it was found.
     ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// let x = Tensor::empty([2], DType::F32, &Device::cpu())?;
+    /// assert_eq!(x.to_vec_sync::<f32>()?, [0.0, 0.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When there is not enough memory.
     pub fn empty(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Result<Self> {
@@ -44,12 +51,26 @@ impl Tensor {
     }
     /// `value` in the shape, dtype and device of this tensor.
     ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([1f32, 2.0], &Device::cpu())?;
+    /// assert_eq!(x.full_like(7.0)?.to_vec_sync::<f32>()?, [7.0, 7.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::full`].
     pub fn full_like(&self, value: f64) -> Result<Self> {
         Self::full(value, self.shape(), self.dtype(), self.device())
     }
     /// `steps` numbers from `start` to `end`, both included, at equal distances.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// let x = Tensor::linspace(0.0, 1.0, 5, DType::F32, &Device::cpu())?;
+    /// assert_eq!(x.to_vec_sync::<f32>()?, [0.0, 0.25, 0.5, 0.75, 1.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When a number is not finite, or there is not enough memory.
@@ -69,6 +90,13 @@ impl Tensor {
     }
     /// `base` to the power of `steps` numbers from `start` to `end` at equal distances.
     ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// let x = Tensor::logspace(0.0, 3.0, 4, 2.0, DType::F32, &Device::cpu())?;
+    /// assert_eq!(x.to_vec_sync::<f32>()?, [1.0, 2.0, 4.0, 8.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::linspace`].
     pub fn logspace(start: f64, end: f64, steps: usize, base: f64, dtype: DType, device: &Device) -> Result<Self> {
@@ -77,12 +105,26 @@ impl Tensor {
     }
     /// The identity matrix.
     ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// let x = Tensor::eye(2, DType::I64, &Device::cpu())?;
+    /// assert_eq!(x.to_vec2_sync::<i64>()?, [[1, 0], [0, 1]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When there is not enough memory.
     pub fn eye(n: usize, dtype: DType, device: &Device) -> Result<Self> {
         diagonals(n, n, device, |rows, columns| columns.eq(rows))?.to_dtype(dtype)
     }
     /// A u8 mask of `rows` by `columns`: 1 on and below the diagonal that is `diagonal` places right of the main one.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let mask = Tensor::tril_mask(2, 3, 0, &Device::cpu())?;
+    /// assert_eq!(mask.to_vec2_sync::<u8>()?, [[1, 0, 0], [1, 1, 0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When there is not enough memory.
@@ -92,6 +134,13 @@ impl Tensor {
     }
     /// A u8 mask of `rows` by `columns`: 1 on and above the diagonal that is `diagonal` places right of the main one.
     ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let mask = Tensor::triu_mask(2, 3, 1, &Device::cpu())?;
+    /// assert_eq!(mask.to_vec2_sync::<u8>()?, [[0, 1, 1], [0, 0, 1]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When there is not enough memory.
     pub fn triu_mask(rows: usize, columns: usize, diagonal: isize, device: &Device) -> Result<Self> {
@@ -100,6 +149,13 @@ impl Tensor {
     }
     /// The lower triangle of each matrix (the last two dimensions), zeros above.
     ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1i64, 2], [3, 4]], &Device::cpu())?;
+    /// assert_eq!(x.tril(0)?.to_vec2_sync::<i64>()?, [[1, 0], [3, 4]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When there are fewer than two dimensions.
     pub fn tril(&self, diagonal: isize) -> Result<Self> {
@@ -107,6 +163,13 @@ impl Tensor {
         Self::tril_mask(rows, columns, diagonal, self.device())?.where_cond(self, 0.0)
     }
     /// The upper triangle of each matrix (the last two dimensions), zeros below.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1i64, 2], [3, 4]], &Device::cpu())?;
+    /// assert_eq!(x.triu(0)?.to_vec2_sync::<i64>()?, [[1, 2], [0, 4]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When there are fewer than two dimensions.
@@ -122,6 +185,16 @@ impl Tensor {
         }
     }
     /// Vectors as grids: result `i` holds vector `i` along its dimension and repeats it along the others, without a copy.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor, tensor::Indexing};
+    /// # let cpu = Device::cpu();
+    /// let (x, y) = (Tensor::new([1i64, 2], &cpu)?, Tensor::new([5i64, 6], &cpu)?);
+    /// let grid = Tensor::meshgrid(&[&x, &y], Indexing::Ij)?;
+    /// assert_eq!(grid[0].to_vec2_sync::<i64>()?, [[1, 1], [2, 2]]);
+    /// assert_eq!(grid[1].to_vec2_sync::<i64>()?, [[5, 6], [5, 6]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When a tensor has more than one dimension.
@@ -140,6 +213,13 @@ impl Tensor {
     }
     /// How often each of `0..classes` occurs among these integers, as i64.
     ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([2u32, 0, 2], &Device::cpu())?;
+    /// assert_eq!(x.bincount(4)?.to_vec_sync::<i64>()?, [1, 0, 2, 0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When this is not an integer tensor, or an integer is outside `0..classes`.
     pub fn bincount(&self, classes: usize) -> Result<Self> {
@@ -148,6 +228,13 @@ impl Tensor {
         Self::zeros(classes, DType::I64, self.device())?.scatter_add(0, &ids, &ones)
     }
     /// A new last dimension of `classes` i64: 1 at the place that each integer names, 0 elsewhere.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([2u32, 0], &Device::cpu())?;
+    /// assert_eq!(x.one_hot(3)?.to_vec2_sync::<i64>()?, [[0, 0, 1], [1, 0, 0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When this is not an integer tensor, or an integer is outside `0..classes`.

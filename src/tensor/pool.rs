@@ -264,38 +264,102 @@ fn adaptive_max_pool<const N: usize>(op: &'static str, x: &Tensor, size: [usize;
 #[allow(clippy::missing_errors_doc)]
 impl Tensor {
     /// The largest of each window of `[n, c, length]`; NaN if there is one.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor, tensor::MaxPoolOptions};
+    /// let x = Tensor::new([[[1f32, 5.0, 2.0, 4.0]]], &Device::cpu())?;
+    /// assert_eq!(x.max_pool1d([2], &MaxPoolOptions::default())?.to_vec_sync::<f32>()?, [5.0, 4.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn max_pool1d(&self, kernel: [usize; 1], options: &MaxPoolOptions<1>) -> Result<Tensor> {
         Ok(max_pool("max_pool1d", self, kernel, options)?.0)
     }
     /// The largest of each window of `[n, c, h, w]`; NaN if there is one.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor, tensor::MaxPoolOptions};
+    /// let x = Tensor::new([[[[1f32, 5.0], [2.0, 4.0]]]], &Device::cpu())?;
+    /// assert_eq!(x.max_pool2d([2, 2], &MaxPoolOptions::default())?.to_vec_sync::<f32>()?, [5.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn max_pool2d(&self, kernel: [usize; 2], options: &MaxPoolOptions<2>) -> Result<Tensor> {
         Ok(max_pool("max_pool2d", self, kernel, options)?.0)
     }
     /// [`Tensor::max_pool2d`] and the u32 index in `h * w` of each result, the first of equals.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor, tensor::MaxPoolOptions};
+    /// let x = Tensor::new([[[[1f32, 5.0], [2.0, 4.0]]]], &Device::cpu())?;
+    /// let (largest, at) = x.max_pool2d_with_indices([2, 2], &MaxPoolOptions::default())?;
+    /// assert_eq!((largest.to_vec_sync::<f32>()?, at.to_vec_sync::<u32>()?), (vec![5.0], vec![1]));
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn max_pool2d_with_indices(&self, kernel: [usize; 2], options: &MaxPoolOptions<2>) -> Result<(Tensor, Tensor)> {
         max_pool("max_pool2d", self, kernel, options)
     }
     /// The mean of each window of `[n, c, length]`.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor, tensor::AvgPoolOptions};
+    /// let x = Tensor::new([[[1f32, 5.0, 2.0, 4.0]]], &Device::cpu())?;
+    /// assert_eq!(x.avg_pool1d([2], &AvgPoolOptions::default())?.to_vec_sync::<f32>()?, [3.0, 3.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn avg_pool1d(&self, kernel: [usize; 1], options: &AvgPoolOptions<1>) -> Result<Tensor> {
         avg_pool("avg_pool1d", self, kernel, options)
     }
     /// The mean of each window of `[n, c, h, w]`.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor, tensor::AvgPoolOptions};
+    /// let x = Tensor::new([[[[1f32, 5.0], [2.0, 4.0]]]], &Device::cpu())?;
+    /// assert_eq!(x.avg_pool2d([1, 2], &AvgPoolOptions::default())?.to_vec_sync::<f32>()?, [3.0, 3.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn avg_pool2d(&self, kernel: [usize; 2], options: &AvgPoolOptions<2>) -> Result<Tensor> {
         avg_pool("avg_pool2d", self, kernel, options)
     }
     /// Means of windows that cover `[n, c, length]` in `size` parts.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[[1f32, 5.0, 2.0, 4.0]]], &Device::cpu())?;
+    /// assert_eq!(x.adaptive_avg_pool1d([2])?.to_vec_sync::<f32>()?, [3.0, 3.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn adaptive_avg_pool1d(&self, size: [usize; 1]) -> Result<Tensor> {
         adaptive_avg_pool("adaptive_avg_pool1d", self, size)
     }
     /// Means of windows that cover `[n, c, h, w]` in `size` parts.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[[[1f32, 5.0], [2.0, 4.0]]]], &Device::cpu())?;
+    /// assert_eq!(x.adaptive_avg_pool2d([1, 2])?.to_vec_sync::<f32>()?, [1.5, 4.5]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn adaptive_avg_pool2d(&self, size: [usize; 2]) -> Result<Tensor> {
         adaptive_avg_pool("adaptive_avg_pool2d", self, size)
     }
     /// The largest of windows that cover `[n, c, length]` in `size` parts.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[[1f32, 5.0, 2.0, 4.0]]], &Device::cpu())?;
+    /// assert_eq!(x.adaptive_max_pool1d([2])?.to_vec_sync::<f32>()?, [5.0, 4.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn adaptive_max_pool1d(&self, size: [usize; 1]) -> Result<Tensor> {
         adaptive_max_pool("adaptive_max_pool1d", self, size)
     }
     /// The largest of windows that cover `[n, c, h, w]` in `size` parts.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[[[1f32, 5.0], [2.0, 4.0]]]], &Device::cpu())?;
+    /// assert_eq!(x.adaptive_max_pool2d([1, 2])?.to_vec_sync::<f32>()?, [2.0, 5.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn adaptive_max_pool2d(&self, size: [usize; 2]) -> Result<Tensor> {
         adaptive_max_pool("adaptive_max_pool2d", self, size)
     }

@@ -90,6 +90,13 @@ impl Tensor {
     }
     /// The inverse of [`Tensor::rfft`]: `[.., n/2 + 1, 2]` → `[.., n]`.
     ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[10f32, 0.0], [-2.0, 2.0], [-2.0, 0.0]], &Device::cpu())?;
+    /// assert_eq!(x.irfft(4)?.to_vec_sync::<f32>()?, [1.0, 2.0, 3.0, 4.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When the shape is not that.
     pub fn irfft(&self, n: usize) -> Result<Tensor> {
@@ -142,6 +149,15 @@ impl Tensor {
     }
     /// The signal of which this is the [`Tensor::stft`] by the same window and options, by least squares (Griffin & Lim
     /// 1984); `length` cuts or pads it with zeros.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor, tensor::StftOptions};
+    /// let x = Tensor::arange(0.0, 16.0, DType::F32, &Device::cpu())?;
+    /// let options = StftOptions { n_fft: 4, ..Default::default() };
+    /// let again = x.stft(None, &options)?.istft(None, None, &options)?;
+    /// assert!(again.allclose_sync(&x, 0.0, 1e-5, false)?);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When the shape is not that of a transform by these options, or the windows leave an element uncovered.
