@@ -35,19 +35,51 @@ use std::sync::Arc;
 #[allow(clippy::missing_errors_doc)]
 impl Tensor {
     /// Elements at integer `indices` along `dim`, one for each index; as PyTorch's `gather`.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// let ids = Tensor::new([[1u32], [0]], x.device())?;
+    /// assert_eq!(x.gather(1, &ids)?.to_vec_sync::<f32>()?, [2.0, 3.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn gather(&self, dim: isize, indices: &Tensor) -> Result<Tensor> {
         Self::apply(Op::Gather { dim: self.shape().dim("gather", dim)? }, &[self, indices])
     }
     /// Whole slices of `dim` at the 1-d integer `indices`.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// let ids = Tensor::new([1u32, 0, 1], x.device())?;
+    /// assert_eq!(x.index_select(0, &ids)?.to_vec_sync::<f32>()?, [3.0, 4.0, 1.0, 2.0, 3.0, 4.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn index_select(&self, dim: isize, indices: &Tensor) -> Result<Tensor> {
         Self::apply(Op::IndexSelect { dim: self.shape().dim("index_select", dim)? }, &[self, indices])
     }
     /// This with `source` added at integer `indices` along `dim`; repeated indices add up.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// let ids = Tensor::new([[0u32, 0], [1, 1]], x.device())?;
+    /// assert_eq!(x.scatter_add(1, &ids, &x)?.to_vec_sync::<f32>()?, [4.0, 2.0, 3.0, 11.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn scatter_add(&self, dim: isize, indices: &Tensor, source: &Tensor) -> Result<Tensor> {
         Self::apply(Op::ScatterAdd { dim: self.shape().dim("scatter_add", dim)? }, &[self, indices, source])
     }
     /// This with `source` (a tensor of the indices' shape, or one number) in the place of its elements at integer `indices`
     /// along `dim`; of repeated indices the last wins.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// let ids = Tensor::new([[1u32], [0]], x.device())?;
+    /// assert_eq!(x.scatter(1, &ids, 9.0)?.to_vec_sync::<f32>()?, [1.0, 9.0, 9.0, 4.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn scatter(&self, dim: isize, indices: &Tensor, source: impl Operand) -> Result<Tensor> {
         let dim = self.shape().dim("scatter", dim)?;
         let source = match source.value()? {
@@ -57,14 +89,38 @@ impl Tensor {
         Self::apply(Op::Scatter { dim }, &[self, indices, &source])
     }
     /// This with the slices of `source` added to its own at the 1-d integer `indices` of `dim`; repeated indices add up.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// let (ids, row) = (Tensor::new([1u32], x.device())?, x.narrow(0, 0, 1)?);
+    /// assert_eq!(x.index_add(0, &ids, &row)?.to_vec_sync::<f32>()?, [1.0, 2.0, 4.0, 6.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn index_add(&self, dim: isize, indices: &Tensor, source: &Tensor) -> Result<Tensor> {
         self.scatter_add(dim, &self.slice_indices("index_add", dim, indices, source.shape())?, source)
     }
     /// This with the slices of `source` in the place of its own at the 1-d integer `indices` of `dim`.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// let (ids, row) = (Tensor::new([1u32], x.device())?, x.narrow(0, 0, 1)?);
+    /// assert_eq!(x.index_copy(0, &ids, &row)?.to_vec_sync::<f32>()?, [1.0, 2.0, 1.0, 2.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn index_copy(&self, dim: isize, indices: &Tensor, source: &Tensor) -> Result<Tensor> {
         self.scatter(dim, &self.slice_indices("index_copy", dim, indices, source.shape())?, source)
     }
     /// This with `value` in the slices at the 1-d integer `indices` of `dim`.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// let ids = Tensor::new([1u32], x.device())?;
+    /// assert_eq!(x.index_fill(1, &ids, 9.0)?.to_vec_sync::<f32>()?, [1.0, 9.0, 3.0, 9.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn index_fill(&self, dim: isize, indices: &Tensor, value: f64) -> Result<Tensor> {
         let mut shape = self.dims().to_vec();
         shape[self.shape().dim("index_fill", dim)?] = indices.elements();
@@ -87,11 +143,26 @@ impl Tensor {
         indices.reshape(along)?.broadcast_to(source)
     }
     /// Elements at integer `indices` of this tensor as one dimension, in the shape of the indices.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// let ids = Tensor::new([3u32, 0], x.device())?;
+    /// assert_eq!(x.take(&ids)?.to_vec_sync::<f32>()?, [4.0, 1.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn take(&self, indices: &Tensor) -> Result<Tensor> {
         self.flatten_all()?.index_select(0, &indices.flatten_all()?)?.reshape(indices.shape())
     }
     /// [`Tensor::gather`] where sizes apart from `dim` broadcast: with the results of [`Tensor::argsort`] or
     /// [`Tensor::argmax_keepdim`], the elements that they name.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [4.0, 3.0]], &Device::cpu())?;
+    /// assert_eq!(x.take_along_dim(&x.argsort(1, true)?, 1)?.to_vec_sync::<f32>()?, [2.0, 1.0, 4.0, 3.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn take_along_dim(&self, indices: &Tensor, dim: isize) -> Result<Tensor> {
         const OP: &str = "take_along_dim";
         let at = self.shape().dim(OP, dim)?;
@@ -115,6 +186,14 @@ impl Tensor {
     }
     /// This with `source` written at `start` of `dim`. In place when nothing else shares the memory, as for a cache that
     /// is handed on; otherwise into a copy.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// let row = Tensor::new([[8f32, 9.0]], x.device())?;
+    /// assert_eq!(x.write_slice(0, 1, &row)?.to_vec_sync::<f32>()?, [1.0, 2.0, 8.0, 9.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn write_slice(self, dim: isize, start: usize, source: &Tensor) -> Result<Tensor> {
         const OP: &str = "write_slice";
         let dim = self.shape().dim(OP, dim)?;

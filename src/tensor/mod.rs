@@ -84,34 +84,87 @@ impl Tensor {
         Self(Arc::new(Inner { storage, layout, dtype, device, node: None }))
     }
     /// Sizes.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// let x = Tensor::zeros([2, 3], DType::F32, &Device::cpu())?;
+    /// assert_eq!(x.shape().to_string(), "[2, 3]");
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn shape(&self) -> &Shape {
         self.0.layout.shape()
     }
     /// Sizes as a slice.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// let x = Tensor::zeros([2, 3], DType::F32, &Device::cpu())?;
+    /// assert_eq!(x.dims(), [2, 3]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn dims(&self) -> &[usize] {
         self.0.layout.dims()
     }
     /// Element type.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// assert_eq!(Tensor::new([1u8, 2], &Device::cpu())?.dtype(), DType::U8);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn dtype(&self) -> DType {
         self.0.dtype
     }
     /// Where it lives.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// assert_eq!(Tensor::new([1u8, 2], &Device::cpu())?.device().to_string(), "cpu");
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn device(&self) -> &Device {
         &self.0.device
     }
     /// The view over its memory.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// let x = Tensor::zeros([2, 3], DType::F32, &Device::cpu())?;
+    /// assert_eq!((x.layout().strides(), x.t()?.layout().strides()), (&[3, 1][..], &[1, 3][..]));
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn layout(&self) -> &Layout {
         &self.0.layout
     }
     /// Number of dimensions; 0 for a scalar.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// let x = Tensor::zeros([2, 3], DType::F32, &Device::cpu())?;
+    /// assert_eq!((x.rank(), x.sum(..)?.rank()), (2, 0));
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn rank(&self) -> usize {
         self.0.layout.shape().rank()
     }
     /// Number of elements.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// assert_eq!(Tensor::zeros([2, 3], DType::F32, &Device::cpu())?.elements(), 6);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn elements(&self) -> usize {
         self.0.layout.shape().elements()
     }
     /// The size of one dimension; negative counts from the end.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// let x = Tensor::zeros([2, 3], DType::F32, &Device::cpu())?;
+    /// assert_eq!((x.dim(0)?, x.dim(-1)?), (2, 3));
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When there is no such dimension.
@@ -119,6 +172,12 @@ impl Tensor {
         Ok(self.dims()[self.shape().dim("dim", dim)?])
     }
     /// The only size of a vector.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// assert_eq!(Tensor::zeros([2], DType::F32, &Device::cpu())?.dims1()?, 2);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When it has not one dimension.
@@ -128,6 +187,12 @@ impl Tensor {
     }
     /// The sizes of a matrix.
     ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// assert_eq!(Tensor::zeros([2, 3], DType::F32, &Device::cpu())?.dims2()?, (2, 3));
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When it has not two dimensions.
     pub fn dims2(&self) -> Result<(usize, usize)> {
@@ -136,6 +201,12 @@ impl Tensor {
     }
     /// The sizes of a tensor of three dimensions.
     ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// assert_eq!(Tensor::zeros([2, 3, 4], DType::F32, &Device::cpu())?.dims3()?, (2, 3, 4));
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When it has not three dimensions.
     pub fn dims3(&self) -> Result<(usize, usize, usize)> {
@@ -143,6 +214,12 @@ impl Tensor {
         Ok((a, b, c))
     }
     /// The sizes of a tensor of four dimensions.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Tensor};
+    /// assert_eq!(Tensor::zeros([2, 3, 4, 5], DType::F32, &Device::cpu())?.dims4()?, (2, 3, 4, 5));
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When it has not four dimensions.
@@ -190,6 +267,14 @@ impl Tensor {
         View { storage: &self.0.storage, layout: &self.0.layout, dtype: self.0.dtype }
     }
     /// Runs an operation: infers, executes or decomposes, and records for autograd.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// # use votive::op::{Op, Unary};
+    /// let x = Tensor::new([4f32, 9.0], &Device::cpu())?;
+    /// assert_eq!(Tensor::apply(Op::Unary(Unary::Sqrt), &[&x])?.to_vec_sync::<f32>()?, [2.0, 3.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When the inputs do not fit the operation, live on different devices, or running it fails.

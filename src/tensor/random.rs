@@ -46,24 +46,64 @@ pub fn manual_seed(seed: u64) {
 
 impl Generator {
     /// A generator of its own.
+    ///
+    /// ```
+    /// # use votive::{Device, Generator, Tensor};
+    /// let (a, b) = (Generator::new(7), Generator::new(7));
+    /// let [x, y] = [&a, &b].map(|generator| Tensor::randperm(9, &Device::cpu(), generator));
+    /// assert_eq!(x?.to_vec_sync::<u32>()?, y?.to_vec_sync::<u32>()?);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub const fn new(seed: u64) -> Self {
         Self { seed: AtomicU64::new(seed), draws: AtomicU64::new(0) }
     }
     /// The generator of the whole program, seeded with 0 until [`manual_seed`]. Threads that draw from it at the same time
     /// get numbers in an order that differs from run to run: give each its own.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Generator, Tensor};
+    /// let x = Tensor::rand([2, 3], DType::F32, &Device::cpu(), Generator::global())?;
+    /// assert_eq!(x.dims(), [2, 3]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn global() -> &'static Generator {
         static GLOBAL: Generator = Generator::new(0);
         &GLOBAL
     }
     /// Begins anew with a seed.
+    ///
+    /// ```
+    /// # use votive::{Device, Generator, Tensor};
+    /// let generator = Generator::new(7);
+    /// let first = Tensor::randperm(9, &Device::cpu(), &generator)?.to_vec_sync::<u32>()?;
+    /// generator.manual_seed(7);
+    /// assert_eq!(Tensor::randperm(9, &Device::cpu(), &generator)?.to_vec_sync::<u32>()?, first);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn manual_seed(&self, seed: u64) {
         self.set_state((seed, 0));
     }
     /// Seed and number of draws: what [`Generator::set_state`] continues from.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Generator, Tensor};
+    /// let generator = Generator::new(7);
+    /// assert_eq!(generator.state(), (7, 0));
+    /// Tensor::rand([2, 3], DType::F32, &Device::cpu(), &generator)?;
+    /// assert_eq!(generator.state(), (7, 1));
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn state(&self) -> (u64, u64) {
         (self.seed.load(Ordering::Relaxed), self.draws.load(Ordering::Relaxed))
     }
     /// Continues as the generator whose state this was.
+    ///
+    /// ```
+    /// # use votive::Generator;
+    /// let generator = Generator::new(7);
+    /// generator.set_state((5, 3));
+    /// assert_eq!(generator.state(), (5, 3));
+    /// ```
     pub fn set_state(&self, (seed, draws): (u64, u64)) {
         self.seed.store(seed, Ordering::Relaxed);
         self.draws.store(draws, Ordering::Relaxed);
@@ -142,6 +182,13 @@ fn space<T>(op: &'static str, shape: &Shape) -> Result<Buffer> {
 impl Tensor {
     /// Uniform in `0 <= x < 1`. f64 has 53 random bits, f32 24, f16 11 and bf16 8, so that rounding never gives 1.
     ///
+    /// ```
+    /// # use votive::{DType, Device, Generator, Tensor};
+    /// let x = Tensor::rand([2, 3], DType::F32, &Device::cpu(), &Generator::new(7))?;
+    /// assert!(x.to_vec_sync::<f32>()?.iter().all(|v| (0.0..1.0).contains(v)));
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When the dtype is not a float or memory is short.
     pub fn rand(shape: impl Into<Shape>, dtype: DType, device: &Device, generator: &Generator) -> Result<Self> {
@@ -164,6 +211,13 @@ impl Tensor {
         Self::from_buffer(bytes, DType::F32, shape, device)?.to_dtype(dtype)
     }
     /// Normally distributed with mean 0 and variance 1, by the Box-Muller transform of pairs of words.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Generator, Tensor};
+    /// let x = Tensor::randn([10_000], DType::F64, &Device::cpu(), &Generator::new(7))?;
+    /// assert!(x.mean(..)?.item_sync()?.abs() < 0.05 && (x.std(.., 1.0)?.item_sync()? - 1.0).abs() < 0.05);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::rand`].
@@ -230,12 +284,27 @@ impl Tensor {
     }
     /// [`Tensor::rand`] in the shape, dtype and device of this tensor.
     ///
+    /// ```
+    /// # use votive::{DType, Device, Generator, Tensor};
+    /// let x = Tensor::zeros([2, 3], DType::F64, &Device::cpu())?.rand_like(&Generator::new(7))?;
+    /// assert_eq!((x.dims(), x.dtype()), (&[2, 3][..], DType::F64));
+    /// assert!(x.to_vec_sync::<f64>()?.iter().all(|v| (0.0..1.0).contains(v)));
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::rand`].
     pub fn rand_like(&self, generator: &Generator) -> Result<Self> {
         Self::rand(self.shape(), self.dtype(), self.device(), generator)
     }
     /// [`Tensor::randn`] in the shape, dtype and device of this tensor.
+    ///
+    /// ```
+    /// # use votive::{DType, Device, Generator, Tensor};
+    /// let x = Tensor::zeros([10_000], DType::F64, &Device::cpu())?.randn_like(&Generator::new(7))?;
+    /// assert!(x.mean(..)?.item_sync()?.abs() < 0.05 && (x.std(.., 1.0)?.item_sync()? - 1.0).abs() < 0.05);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::rand`].
@@ -244,6 +313,13 @@ impl Tensor {
     }
     /// 1 with the probability that each element of this float tensor gives, else 0; in its dtype. Not differentiable: the
     /// result is not tracked.
+    ///
+    /// ```
+    /// # use votive::{Device, Generator, Tensor};
+    /// let chances = Tensor::new([0f32, 1.0, 1.0, 0.0], &Device::cpu())?;
+    /// assert_eq!(chances.bernoulli(&Generator::new(7))?.to_vec_sync::<f32>()?, [0.0, 1.0, 1.0, 0.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When this is not a float tensor.

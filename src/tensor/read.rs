@@ -12,6 +12,13 @@ use std::task::{Context, Poll, Waker};
 impl Tensor {
     /// The elements in row-major order, read back from the device.
     ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// assert_eq!(votive::block_on(x.to_vec::<f32>())?, [1.0, 2.0, 3.0, 4.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When `T` is not this tensor's dtype, or reading fails.
     pub async fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
@@ -21,6 +28,13 @@ impl Tensor {
     }
     /// [`Tensor::to_vec`] without waiting, where memory is at hand: on the CPU device.
     ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// assert_eq!(x.to_vec_sync::<f32>()?, [1.0, 2.0, 3.0, 4.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::to_vec`], and when the device can only be read asynchronously.
     pub fn to_vec_sync<T: Element>(&self) -> Result<Vec<T>> {
@@ -28,6 +42,13 @@ impl Tensor {
         Ok(self.to_buffer_sync()?.as_slice::<T>()?.to_vec())
     }
     /// The only element.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[5f32]], &Device::cpu())?;
+    /// assert_eq!(votive::block_on(x.to_scalar::<f32>())?, 5.0);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When there is not exactly one, or as [`Tensor::to_vec`].
@@ -39,6 +60,13 @@ impl Tensor {
     }
     /// [`Tensor::to_scalar`] without waiting, on the CPU device.
     ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[5f32]], &Device::cpu())?;
+    /// assert_eq!(x.to_scalar_sync::<f32>()?, 5.0);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Tensor::to_scalar`], and when the device can only be read asynchronously.
     pub fn to_scalar_sync<T: Element>(&self) -> Result<T> {
@@ -48,6 +76,13 @@ impl Tensor {
         }
     }
     /// The only element of any plain dtype as f64: PyTorch's `item`.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[5f32]], &Device::cpu())?;
+    /// assert_eq!(votive::block_on(x.item())?, 5.0);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::to_scalar`].
@@ -73,6 +108,13 @@ impl Tensor {
     }
     /// The rows of a matrix.
     ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// assert_eq!(votive::block_on(x.to_vec2::<f32>())?, [[1.0, 2.0], [3.0, 4.0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When it is none, or as [`Tensor::to_vec`].
     pub async fn to_vec2<T: Element>(&self) -> Result<Vec<Vec<T>>> {
@@ -80,6 +122,13 @@ impl Tensor {
         Ok(rows(self.to_vec().await?, columns, self.dims()[0]))
     }
     /// [`Tensor::to_vec2`] without waiting, on the CPU device.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// assert_eq!(x.to_vec2_sync::<f32>()?, [[1.0, 2.0], [3.0, 4.0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::to_vec2`].
@@ -89,6 +138,13 @@ impl Tensor {
     }
     /// The rows of the matrices of a tensor of three dimensions.
     ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[[1f32, 2.0], [3.0, 4.0]]], &Device::cpu())?;
+    /// assert_eq!(votive::block_on(x.to_vec3::<f32>())?, [[[1.0, 2.0], [3.0, 4.0]]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When it has not three dimensions, or as [`Tensor::to_vec`].
     pub async fn to_vec3<T: Element>(&self) -> Result<Vec<Vec<Vec<T>>>> {
@@ -96,6 +152,13 @@ impl Tensor {
         Ok(rows(rows(self.to_vec().await?, columns, matrices * count), count, matrices))
     }
     /// [`Tensor::to_vec3`] without waiting, on the CPU device.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[[1f32, 2.0], [3.0, 4.0]]], &Device::cpu())?;
+    /// assert_eq!(x.to_vec3_sync::<f32>()?, [[[1.0, 2.0], [3.0, 4.0]]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::to_vec3`].
@@ -105,12 +168,26 @@ impl Tensor {
     }
     /// The elements' bytes in row-major order, of any dtype.
     ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([1i32, 258], &Device::cpu())?;
+    /// assert_eq!(votive::block_on(x.to_buffer())?.bytes(), [1, 0, 0, 0, 2, 1, 0, 0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When reading fails.
     pub async fn to_buffer(&self) -> Result<Buffer> {
         self.device().backend().read(self.view()).await
     }
     /// [`Tensor::to_buffer`] without waiting, on the CPU device.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([1i32, 258], &Device::cpu())?;
+    /// assert_eq!(x.to_buffer_sync()?.bytes(), [1, 0, 0, 0, 2, 1, 0, 0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Tensor::to_buffer`], and when the device can only be read asynchronously.
@@ -125,6 +202,14 @@ impl Tensor {
         }
     }
     /// This tensor on another device; itself if it is there already.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// let there = votive::block_on(x.to_device(&Device::cpu()))?;
+    /// assert_eq!(there.to_vec_sync::<f32>()?, [1.0, 2.0, 3.0, 4.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     ///
     /// # Errors
     /// When reading or allocating fails, or the tensor is tracked: gradients do not cross devices.

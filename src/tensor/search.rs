@@ -27,6 +27,15 @@ use crate::{
 impl Tensor {
     /// For each of `values` the u32 place in this ascending sequence at which it belongs: before elements equal to it, or
     /// after them if `right`. Sequences are the last dimension: one for all values, or one for each row of them.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let sorted = Tensor::new([1f32, 3.0, 5.0], &Device::cpu())?;
+    /// let x = Tensor::new([3f32, 6.0], &Device::cpu())?;
+    /// assert_eq!(sorted.searchsorted(&x, false)?.to_vec_sync::<u32>()?, [1, 3]);
+    /// assert_eq!(sorted.searchsorted(&x, true)?.to_vec_sync::<u32>()?, [2, 3]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn searchsorted(&self, values: &Tensor, right: bool) -> Result<Tensor> {
         const OP: &str = "searchsorted";
         let fail = |why: &str| Error::shapes(OP, self.shape(), values.shape(), why);
@@ -50,6 +59,14 @@ impl Tensor {
     }
     /// The number of the interval between ascending `boundaries` in which each element lies, as u32: intervals include
     /// their upper end, or their lower one if `right`.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let edges = Tensor::new([1f32, 3.0, 5.0], &Device::cpu())?;
+    /// let x = Tensor::new([3f32, 6.0, 0.5], &Device::cpu())?;
+    /// assert_eq!(x.bucketize(&edges, false)?.to_vec_sync::<u32>()?, [1, 3, 0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn bucketize(&self, boundaries: &Tensor, right: bool) -> Result<Tensor> {
         if boundaries.rank() != 1 {
             return Err(Error::shape("bucketize", format!("boundaries {} are no vector", boundaries.shape())));
@@ -57,10 +74,24 @@ impl Tensor {
         boundaries.searchsorted(&self.flatten_all()?, right)?.reshape(self.shape())
     }
     /// Where elements are not 0: a row of u32 indices for each, in row-major order.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[0f32, 2.0], [3.0, 0.0]], &Device::cpu())?;
+    /// assert_eq!(votive::block_on(x.nonzero())?.to_vec2_sync::<u32>()?, [[0, 1], [1, 0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub async fn nonzero(&self) -> Result<Tensor> {
         self.coordinates(&self.truth()?.to_vec::<u8>().await?)
     }
     /// [`Tensor::nonzero`] without waiting, on the CPU device.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[0f32, 2.0], [3.0, 0.0]], &Device::cpu())?;
+    /// assert_eq!(x.nonzero_sync()?.to_vec2_sync::<u32>()?, [[0, 1], [1, 0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn nonzero_sync(&self) -> Result<Tensor> {
         self.coordinates(&self.truth()?.to_vec_sync::<u8>()?)
     }
@@ -74,11 +105,26 @@ impl Tensor {
         Self::from_slice(&rows, [count, self.rank()], self.device())
     }
     /// The elements for which the u8 `mask` is not 0, as one dimension in row-major order. This and the mask broadcast.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// let chosen = votive::block_on(x.masked_select(&x.gt_scalar(2.0)?))?;
+    /// assert_eq!(chosen.to_vec_sync::<f32>()?, [3.0, 4.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub async fn masked_select(&self, mask: &Tensor) -> Result<Tensor> {
         let (x, mask) = self.beside_mask(mask)?;
         x.at_chosen(&mask.to_vec::<u8>().await?)
     }
     /// [`Tensor::masked_select`] without waiting, on the CPU device.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &Device::cpu())?;
+    /// assert_eq!(x.masked_select_sync(&x.gt_scalar(2.0)?)?.to_vec_sync::<f32>()?, [3.0, 4.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn masked_select_sync(&self, mask: &Tensor) -> Result<Tensor> {
         let (x, mask) = self.beside_mask(mask)?;
         x.at_chosen(&mask.to_vec_sync::<u8>()?)
@@ -92,11 +138,27 @@ impl Tensor {
         self.flatten_all()?.index_select(0, &Self::from_slice(&places, places.len(), self.device())?)
     }
     /// The different values in ascending order, and how often each occurs (u32). NaNs count as different.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([3i64, 1, 3], &Device::cpu())?;
+    /// let (values, counts) = votive::block_on(x.unique())?;
+    /// assert_eq!((values.to_vec_sync::<i64>()?, counts.to_vec_sync::<u32>()?), (vec![1, 3], vec![1, 2]));
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub async fn unique(&self) -> Result<(Tensor, Tensor)> {
         let (sorted, first) = self.run_starts()?;
         sorted.runs(&first.to_vec::<u8>().await?)
     }
     /// [`Tensor::unique`] without waiting, on the CPU device.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([3i64, 1, 3], &Device::cpu())?;
+    /// let (values, counts) = x.unique_sync()?;
+    /// assert_eq!((values.to_vec_sync::<i64>()?, counts.to_vec_sync::<u32>()?), (vec![1, 3], vec![1, 2]));
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn unique_sync(&self) -> Result<(Tensor, Tensor)> {
         let (sorted, first) = self.run_starts()?;
         sorted.runs(&first.to_vec_sync::<u8>()?)

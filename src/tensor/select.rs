@@ -38,6 +38,14 @@ pub struct Ellipsis;
 pub struct NewAxis;
 
 /// In [`Tensor::i`]: every `step`th index of a range, PyTorch's `start:end:step`.
+///
+/// ```
+/// # use votive::{Device, Tensor, step};
+/// let x = Tensor::new([0f32, 1.0, 2.0, 3.0, 4.0], &Device::cpu())?;
+/// assert_eq!(x.i(step(.., 2))?.to_vec_sync::<f32>()?, [0.0, 2.0, 4.0]);
+/// assert_eq!(x.i(step(1..4, 2))?.to_vec_sync::<f32>()?, [1.0, 3.0]);
+/// # Ok::<(), votive::Error>(())
+/// ```
 pub fn step(range: impl Into<Index>, step: usize) -> Index {
     match range.into() {
         Index::Range { start, end, .. } => Index::Range { start, end, step },
