@@ -32,63 +32,176 @@ fn signed(dims: &[usize]) -> Vec<isize> {
 impl Tensor {
     /// The variance: squared distances from the mean, over their number less `correction` (1 for samples, as PyTorch's
     /// default; 0 for whole populations). Of floats.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 3.0, 5.0], [2.0, 2.0, 2.0]], &Device::cpu())?;
+    /// assert_eq!(x.var(1, 1.0)?.to_vec_sync::<f32>()?, [4.0, 0.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn var(&self, dims: impl Dims, correction: f64) -> Result<Tensor> {
         self.reduced("var", dims, false, |x, dims| variance(x, dims, correction))
     }
     /// [`Tensor::var`], keeping the dimensions as size 1.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 3.0, 5.0], [2.0, 2.0, 2.0]], &Device::cpu())?;
+    /// assert_eq!(x.var_keepdim(1, 1.0)?.to_vec2_sync::<f32>()?, [[4.0], [0.0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn var_keepdim(&self, dims: impl Dims, correction: f64) -> Result<Tensor> {
         self.reduced("var", dims, true, |x, dims| variance(x, dims, correction))
     }
     /// The square root of [`Tensor::var`]; where it is 0, so is its gradient.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 3.0, 5.0], [2.0, 2.0, 2.0]], &Device::cpu())?;
+    /// assert_eq!(x.std(1, 1.0)?.to_vec_sync::<f32>()?, [2.0, 0.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn std(&self, dims: impl Dims, correction: f64) -> Result<Tensor> {
         self.reduced("std", dims, false, |x, dims| root(&variance(x, dims, correction)?, 2.0))
     }
     /// [`Tensor::std`], keeping the dimensions as size 1.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 3.0, 5.0], [2.0, 2.0, 2.0]], &Device::cpu())?;
+    /// assert_eq!(x.std_keepdim(1, 1.0)?.to_vec2_sync::<f32>()?, [[2.0], [0.0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn std_keepdim(&self, dims: impl Dims, correction: f64) -> Result<Tensor> {
         self.reduced("std", dims, true, |x, dims| root(&variance(x, dims, correction)?, 2.0))
     }
     /// The `p`-norm of floats: `sum(|x|^p)^(1/p)`; the largest magnitude for infinity, the smallest for minus infinity, the
     /// number of elements that are not 0 for 0. At a norm of 0 its gradient is 0.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[3f32, -4.0], [0.0, 2.0]], &Device::cpu())?;
+    /// assert_eq!(x.norm(2.0, 1)?.to_vec_sync::<f32>()?, [5.0, 2.0]);
+    /// assert_eq!(x.norm(1.0, 1)?.to_vec_sync::<f32>()?, [7.0, 2.0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn norm(&self, p: f64, dims: impl Dims) -> Result<Tensor> {
         self.reduced("norm", dims, false, |x, dims| norm(x, p, dims))
     }
     /// [`Tensor::norm`], keeping the dimensions as size 1.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[3f32, -4.0], [0.0, 2.0]], &Device::cpu())?;
+    /// assert_eq!(x.norm_keepdim(2.0, 1)?.to_vec2_sync::<f32>()?, [[5.0], [2.0]]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn norm_keepdim(&self, p: f64, dims: impl Dims) -> Result<Tensor> {
         self.reduced("norm", dims, true, |x, dims| norm(x, p, dims))
     }
     /// This divided by its `p`-norm along `dim`, or by `eps` where that is larger (`F.normalize`).
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[3f32, -4.0], [0.0, 2.0]], &Device::cpu())?;
+    /// let expected = Tensor::new([[0.6f32, -0.8], [0.0, 1.0]], &Device::cpu())?;
+    /// assert!(x.normalize(2.0, 1, 1e-12)?.allclose_sync(&expected, 1e-6, 1e-6, false)?);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn normalize(&self, p: f64, dim: isize, eps: f64) -> Result<Tensor> {
         self.div(&self.norm_keepdim(p, dim)?.maximum_scalar(eps)?)
     }
     /// `log(sum(e^x))` without overflow, of floats.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([1f32, 2.0, 3.0], &Device::cpu())?;
+    /// assert!((x.logsumexp(0)?.item_sync()? - 3.407606).abs() < 1e-6);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn logsumexp(&self, dims: impl Dims) -> Result<Tensor> {
         self.reduced("logsumexp", dims, false, logsumexp)
     }
     /// [`Tensor::logsumexp`], keeping the dimensions as size 1.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([1f32, 2.0, 3.0], &Device::cpu())?;
+    /// assert!((x.logsumexp_keepdim(0)?.to_vec_sync::<f32>()?[0] - 3.407606).abs() < 1e-6);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn logsumexp_keepdim(&self, dims: impl Dims) -> Result<Tensor> {
         self.reduced("logsumexp", dims, true, logsumexp)
     }
     /// 1 where one of the elements is not 0, as u8; 0 of nothing.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[0f32, 2.0], [0.0, 0.0], [1.0, 3.0]], &Device::cpu())?;
+    /// assert_eq!(x.any(1)?.to_vec_sync::<u8>()?, [1, 0, 1]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn any(&self, dims: impl Dims) -> Result<Tensor> {
         self.truth()?.sum(dims)?.gt_scalar(0.0)
     }
     /// 1 where none of the elements is 0, as u8; 1 of nothing.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[0f32, 2.0], [0.0, 0.0], [1.0, 3.0]], &Device::cpu())?;
+    /// assert_eq!(x.all(1)?.to_vec_sync::<u8>()?, [0, 0, 1]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn all(&self, dims: impl Dims) -> Result<Tensor> {
         self.detach().eq_scalar(0.0)?.sum(dims)?.eq_scalar(0.0)
     }
     /// How many elements are not 0, as i64.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[0f32, 2.0], [0.0, 0.0], [1.0, 3.0]], &Device::cpu())?;
+    /// assert_eq!(x.count_nonzero(1)?.to_vec_sync::<i64>()?, [1, 0, 2]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn count_nonzero(&self, dims: impl Dims) -> Result<Tensor> {
         self.truth()?.sum(dims)
     }
     /// The largest elements along `dim` and their u32 indices: the first of equals.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0, 6.0], [3.0, 4.0, 0.0]], &Device::cpu())?;
+    /// let (values, indices) = x.max_dim(1)?;
+    /// assert_eq!(values.to_vec_sync::<f32>()?, [6.0, 4.0]);
+    /// assert_eq!(indices.to_vec_sync::<u32>()?, [2, 1]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn max_dim(&self, dim: isize) -> Result<(Tensor, Tensor)> {
         self.chosen(dim, self.argmax_keepdim(dim)?)
     }
     /// The smallest elements along `dim` and their u32 indices: the first of equals.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0, 6.0], [3.0, 4.0, 0.0]], &Device::cpu())?;
+    /// let (values, indices) = x.min_dim(1)?;
+    /// assert_eq!(values.to_vec_sync::<f32>()?, [1.0, 0.0]);
+    /// assert_eq!(indices.to_vec_sync::<u32>()?, [0, 2]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn min_dim(&self, dim: isize) -> Result<(Tensor, Tensor)> {
         self.chosen(dim, self.argmin_keepdim(dim)?)
     }
     /// The middle elements of `dim` in order (of an even number the lower one) and their u32 indices.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0, 6.0], [3.0, 4.0, 0.0]], &Device::cpu())?;
+    /// let (values, indices) = x.median(1)?;
+    /// assert_eq!(values.to_vec_sync::<f32>()?, [2.0, 3.0]);
+    /// assert_eq!(indices.to_vec_sync::<u32>()?, [1, 0]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn median(&self, dim: isize) -> Result<(Tensor, Tensor)> {
         let size = self.dim(dim)?;
         if size == 0 {
@@ -101,6 +214,13 @@ impl Tensor {
     }
     /// The value below which the share `q` of the elements of `dim` lies, between two elements by their distances to it.
     /// Of floats.
+    ///
+    /// ```
+    /// # use votive::{Device, Tensor};
+    /// let x = Tensor::new([[1f32, 2.0, 6.0], [3.0, 4.0, 0.0]], &Device::cpu())?;
+    /// assert_eq!(x.quantile(0.25, 1)?.to_vec_sync::<f32>()?, [1.5, 1.5]);
+    /// # Ok::<(), votive::Error>(())
+    /// ```
     pub fn quantile(&self, q: f64, dim: isize) -> Result<Tensor> {
         let size = self.dim(dim)?;
         if size == 0 || !(0.0..=1.0).contains(&q) {
