@@ -10,18 +10,19 @@ use crate::{
     op::{Binary, Compare, Op, Unary},
 };
 
-/// The example in an operation's documentation: a call on the tensor `x` of these elements, and what it gives, exactly
+/// The example in an operation's documentation: its call on a tensor of these elements, and what it gives, exactly
 /// (`=`, with the dtype) or nearly (`~`).
 macro_rules! example {
-    ($x:tt $(, $other:tt)?; ($($call:tt)*) = $dtype:ident $expected:tt) => {
+    ($x:tt $(, $other:tt)?; $name:ident $argument:tt = $dtype:ident $expected:tt) => {
         example!(@ $x ($($other)?) concat!(
-            "assert_eq!(", stringify!($($call)*), "?.to_vec_sync::<", stringify!($dtype), ">()?, ", stringify!($expected), ");",
+            "assert_eq!(x.", stringify!($name), "(", $argument, ")?.to_vec_sync::<", stringify!($dtype),
+            ">()?, ", stringify!($expected), ");",
         ))
     };
-    ($x:tt $(, $other:tt)?; ($($call:tt)*) ~ $expected:tt) => {
+    ($x:tt $(, $other:tt)?; $name:ident $argument:tt ~ $expected:tt) => {
         example!(@ $x ($($other)?) concat!(
             "let expected = Tensor::new(", stringify!($expected), ", &Device::cpu())?;\n",
-            "assert!(", stringify!($($call)*), "?.allclose_sync(&expected, 1e-6, 1e-6, true)?);",
+            "assert!(x.", stringify!($name), "(", $argument, ")?.allclose_sync(&expected, 1e-6, 1e-9, true)?);",
         ))
     };
     (@ $x:tt ($($other:tt)?) $assertion:expr) => {
@@ -39,7 +40,7 @@ macro_rules! unary {
         #[allow(clippy::missing_errors_doc)]
         impl Tensor { $(
             $(#[$doc])*
-            #[doc = example!($x; (x.$name()) $is $($dtype)? [$($expected)*])]
+            #[doc = example!($x; $name "" $is $($dtype)? [$($expected)*])]
             pub fn $name(&self) -> Result<Tensor> {
                 Self::apply(Op::Unary(Unary::$op), &[self])
             }
@@ -129,7 +130,7 @@ macro_rules! binary {
         #[allow(clippy::missing_errors_doc)]
         impl Tensor { $(
             $(#[$doc])*
-            #[doc = example!($x, $y; (x.$name(&y)) $is $($dtype)? [$($expected)*])]
+            #[doc = example!($x, $y; $name "&y" $is $($dtype)? [$($expected)*])]
             pub fn $name(&self, other: &Tensor) -> Result<Tensor> {
                 self.broadcast_apply($op, other)
             }
@@ -193,7 +194,7 @@ macro_rules! with_scalar {
         #[allow(clippy::missing_errors_doc)]
         impl Tensor { $(
             $(#[$doc])*
-            #[doc = example!($x; (x.$name($value)) $is $($dtype)? [$($expected)*])]
+            #[doc = example!($x; $name $value $is $($dtype)? [$($expected)*])]
             pub fn $name(&self, value: f64) -> Result<Tensor> {
                 self.$method(&self.scalar_for(stringify!($method), value)?)
             }
