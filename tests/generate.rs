@@ -269,5 +269,5 @@ fn missing_files_are_named() {
     std::fs::copy(common::golden("models/llama.config.json"), path("config.json")).unwrap();
     assert!(open(&["model.safetensors"]).contains("config.json is missing"));
     assert!(open(&["model.safetensors", "config.json"]).contains("tokenizer.json is missing"));
-    assert!(open(&["config.json"]).contains("neither a GGUF nor a safetensors"));
+    assert!(open(&["config.json"]).contains("neither a GGUF, a safetensors, a PyTorch nor a NumPy file"));
 }

@@ -201,7 +201,8 @@ impl Transcription {
         }
         let start = self.now();
         let model = &self.shared.model;
-        let mel = self.window.tensor(model.device())?;
+        let silence = self.options.timestamps == Timestamps::None;
+        let mel = self.window.tensor(model.device(), silence)?;
         self.phase = Phase::Encoding(model.begin_encode(&mel)?);
         self.stats.windows += 1;
         self.stats.encode_ms += self.now() - start;

@@ -76,9 +76,12 @@ impl Sliding {
         }
     }
 
-    /// The window as the model hears it, `[size, bins]`: limited downwards by the loudest frame so far, and scaled; zeros after
-    /// the end of the sound. (OpenAI's implementation takes the loudest of the whole sound, which a stream does not know.)
-    pub fn tensor(&mut self, device: &Device) -> Result<Tensor> {
+    /// The window as the model hears it, `[size, bins]`: limited downwards by the loudest frame so far, and scaled. (OpenAI's
+    /// implementation takes the loudest of the whole sound, which a stream does not know.)
+    ///
+    /// After the end of the sound come zeros, as in OpenAI's implementation, on which its timestamps depend; or silence, as in
+    /// transformers' plain transcription without timestamps, which differs from it by a comma now and then.
+    pub fn tensor(&mut self, device: &Device, silence: bool) -> Result<Tensor> {
         let bins = self.mel.bins();
         let frames = &self.frames[..self.frames.len().min(self.size * bins)];
         let known = self.heard.saturating_sub(self.seek) * bins;
@@ -87,9 +90,10 @@ impl Sliding {
         }
         self.heard = self.heard.max(self.seek + frames.len() / bins);
         let floor = self.loudest.max(SILENT) - RANGE;
-        let mut values = vec![0.0; self.size * bins];
+        let scaled = |power: f32| (power.max(floor) + 4.0) / 4.0;
+        let mut values = vec![if silence { scaled(SILENT) } else { 0.0 }; self.size * bins];
         let sound = frames.iter().take(self.len() * bins);
-        values.iter_mut().zip(sound).for_each(|(o, v)| *o = (v.max(floor) + 4.0) / 4.0);
+        values.iter_mut().zip(sound).for_each(|(o, &v)| *o = scaled(v));
         Tensor::from_slice(&values, [self.size, bins], device)
     }
 }
@@ -116,7 +120,7 @@ mod tests {
         assert!(window.is_ready());
         assert_eq!((window.seek() + window.len(), window.seconds()), (10_000, 100.0));
         let rest = window.len();
-        assert_eq!(window.tensor(&Device::cpu()).unwrap().dims(), [3000, 80]);
+        assert_eq!(window.tensor(&Device::cpu(), false).unwrap().dims(), [3000, 80]);
         window.advance(rest);
         assert_eq!(window.len(), 0);
     }
