@@ -397,7 +397,8 @@ fn public_functions(source: &str) -> Vec<String> {
         if let Some(after) = after {
             found.extend(after.split(['(', '<']).next().filter(is_name).map(str::to_string));
         } else if let (4, Some(entry)) = (line.len() - text.len(), text.strip_suffix(';')) {
-            let parts: Vec<_> = entry.split_whitespace().collect();
+            // What follows a comma is the example of the documentation.
+            let parts: Vec<_> = entry.split(',').next().unwrap_or(entry).split_whitespace().collect();
             let names = match &parts[..] {
                 [name, "=>", ..] => vec![*name],
                 [name, other, op] if op.starts_with(char::is_uppercase) => vec![*name, *other],
