@@ -37,6 +37,29 @@ fn binary_remainder(a: T, b: T) -> T {
     return select(left, left + b, left != T(0) && (left < T(0)) != (b < T(0)));
 }
 
+fn binary_bitwise_and(a: T, b: T) -> T {
+    return a & b;
+}
+
+fn binary_bitwise_or(a: T, b: T) -> T {
+    return a | b;
+}
+
+fn binary_bitwise_xor(a: T, b: T) -> T {
+    return a ^ b;
+}
+
+// Shifts by more bits than there are leave nothing, to the right but the sign; WGSL would take the places modulo 32.
+fn binary_bitwise_left_shift(a: T, b: T) -> T {
+    let places = u32(b);
+    return select(T(0), a << (places & 31u), places < 32u);
+}
+
+fn binary_bitwise_right_shift(a: T, b: T) -> T {
+    let places = u32(b);
+    return (a >> min(places, 31u)) >> select(0u, 1u, places > 31u);
+}
+
 // Wrapping; a negative power of anything but 1 and -1 is 0.
 fn power(a: T, b: T) -> T {
     if (b < T(0)) {

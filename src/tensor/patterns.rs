@@ -100,8 +100,8 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::linspace`].
     pub fn logspace(start: f64, end: f64, steps: usize, base: f64, dtype: DType, device: &Device) -> Result<Self> {
-        let exponents = Self::linspace(start, end, steps, DType::F64, device)?;
-        exponents.mul_scalar(base.ln())?.exp()?.to_dtype(dtype)
+        let exponents = Self::linspace(start, end, steps, DType::F64, &Device::cpu())?;
+        exponents.mul_scalar(base.ln())?.exp()?.to_dtype(dtype)?.moved_to(device)
     }
     /// The identity matrix.
     ///
