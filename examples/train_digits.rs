@@ -3,7 +3,7 @@
 //!
 //!     cargo run --release --example train_digits
 //!
-//! In about a minute on two cores it comes to reading 99 % of digits that it has not seen.
+//! In 81 seconds of processor time it came to reading 99 % of digits that it had not seen.
 
 use std::time::Instant;
 use votive::{
