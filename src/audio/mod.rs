@@ -1,17 +1,15 @@
-//! Sound: log-mel spectrograms, and natively the decoding and resampling of audio files.
+//! Sound: log-mel spectrograms, resampling, and natively the decoding of audio files.
 //!
 //! Samples are f32 from -1 to 1, mono, at 16,000 a second wherever a model hears them.
 
 #[cfg(all(feature = "audio", not(target_arch = "wasm32")))]
 mod decode;
 mod mel;
-#[cfg(all(feature = "audio", not(target_arch = "wasm32")))]
 mod resample;
 
 #[cfg(all(feature = "audio", not(target_arch = "wasm32")))]
 pub use decode::AudioFile;
 pub use mel::{FRAME_STEP, LogMel, mel_filters};
-#[cfg(all(feature = "audio", not(target_arch = "wasm32")))]
 pub use resample::Resampler;
 
 /// Samples a second that speech models hear.

@@ -16,11 +16,15 @@ mod options;
 mod promise;
 #[cfg(feature = "text")]
 mod source;
+#[cfg(feature = "whisper")]
+mod speech;
 #[cfg(feature = "tensor-js")]
 pub mod tensor;
 
 #[cfg(feature = "text")]
 pub use model::{WasmGeneration, WasmTextModel};
+#[cfg(feature = "whisper")]
+pub use speech::{WasmTranscriber, WasmTranscription};
 
 use wasm_bindgen::prelude::*;
 

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     device::Device,
     error::{Error, Result},
+    format::ByteSource,
     models::LoadProgress,
     task::{Generation, LoadOptions, Step, TextGenerator},
 };
@@ -83,6 +84,41 @@ struct JsProgress<'a> {
     tensor: &'a str,
 }
 
+/// Lets `load` read the files, with JavaScript's callbacks around it: `on_progress` hears of each weight, and what it throws
+/// ends the loading, as does `is_aborted`.
+pub async fn open<T>(
+    files: Files,
+    on_progress: OnProgress,
+    is_aborted: AbortCheck,
+    load: impl AsyncFnOnce(Vec<Box<dyn ByteSource>>, &mut dyn FnMut(LoadProgress<'_>) -> ControlFlow<()>) -> Result<T>,
+) -> Result<T> {
+    let function = |value: JsValue, name: &str| {
+        value.dyn_into::<Function>().map_err(|_| Error::argument("load", format!("{name} is not a function")))
+    };
+    let on_progress = function(on_progress.into(), "onProgress")?;
+    let is_aborted = function(is_aborted.into(), "isAborted")?;
+    let aborted: IsAborted =
+        Rc::new(move || is_aborted.call0(&JsValue::UNDEFINED).is_ok_and(|answer| answer.is_truthy()));
+    let files: Array = JsValue::from(files).dyn_into().map_err(|_| Error::argument("load", "files is not an array"))?;
+    let sources = JsSource::all(&files, &aborted)?;
+    let mut thrown = None;
+    let mut progress = |p: LoadProgress<'_>| {
+        let event = JsProgress { loaded_bytes: p.loaded_bytes, total_bytes: p.total_bytes, tensor: p.tensor };
+        let call = |event| on_progress.call1(&JsValue::UNDEFINED, &event).map_err(|e| from_js("onProgress", &e));
+        match to_value(&event).and_then(call) {
+            Ok(_) if !aborted() => ControlFlow::Continue(()),
+            result => {
+                thrown = result.err();
+                ControlFlow::Break(())
+            }
+        }
+    };
+    match (load(sources, &mut progress).await, thrown) {
+        (Err(Error::Aborted), Some(error)) => Err(error),
+        (result, _) => result,
+    }
+}
+
 /// A language model with its tokenizer.
 #[wasm_bindgen]
 pub struct WasmTextModel(TextGenerator);
@@ -92,36 +128,12 @@ impl WasmTextModel {
     /// Loads a model from its files. `is_aborted` is asked before each read and after each tensor.
     pub fn load(files: Files, load_options: Options, on_progress: OnProgress, is_aborted: AbortCheck) -> ModelPromise {
         promise(async move {
-            let function = |value: JsValue, name: &str| {
-                value.dyn_into::<Function>().map_err(|_| Error::argument("load", format!("{name} is not a function")))
-            };
-            let on_progress = function(on_progress.into(), "onProgress")?;
-            let is_aborted = function(is_aborted.into(), "isAborted")?;
-            let aborted: IsAborted =
-                Rc::new(move || is_aborted.call0(&JsValue::UNDEFINED).is_ok_and(|answer| answer.is_truthy()));
             let given: JsLoadOptions = options("load", &load_options, &["contextLength"])?;
             let load_options = LoadOptions { context_length: given.context_length, ..LoadOptions::default() };
-            let files: Array =
-                JsValue::from(files).dyn_into().map_err(|_| Error::argument("load", "files is not an array"))?;
-            let sources = JsSource::all(&files, &aborted)?;
-            let mut thrown = None;
-            let mut progress = |p: LoadProgress<'_>| {
-                let event = JsProgress { loaded_bytes: p.loaded_bytes, total_bytes: p.total_bytes, tensor: p.tensor };
-                let call =
-                    |event| on_progress.call1(&JsValue::UNDEFINED, &event).map_err(|e| from_js("onProgress", &e));
-                match to_value(&event).and_then(call) {
-                    Ok(_) if !aborted() => ControlFlow::Continue(()),
-                    result => {
-                        thrown = result.err();
-                        ControlFlow::Break(())
-                    }
-                }
-            };
-            let loaded = TextGenerator::load(sources, &Device::cpu(), &load_options, &mut progress).await;
-            match (loaded, thrown) {
-                (Err(Error::Aborted), Some(error)) => Err(error),
-                (result, _) => Ok(Self(result?).into()),
-            }
+            let loaded = open(files, on_progress, is_aborted, async |sources, progress| {
+                TextGenerator::load(sources, &Device::cpu(), &load_options, progress).await
+            });
+            Ok(Self(loaded.await?).into())
         })
         .unchecked_into()
     }
