@@ -33,10 +33,7 @@ pub struct AdapterInfo {
     pub max_binding: u64,
 }
 
-#[cfg(not(target_arch = "wasm32"))]
 type Scope = Pin<Box<dyn Future<Output = Option<wgpu::Error>> + Send>>;
-#[cfg(target_arch = "wasm32")]
-type Scope = Pin<Box<dyn Future<Output = Option<wgpu::Error>>>>;
 
 /// A device with its queue, and what went wrong on it.
 pub(super) struct Gpu {
