@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'out-of-memory'
   | 'storage'
   | 'input'
+  | 'permission'
   | 'disposed'
   | 'crashed';
 
@@ -84,6 +85,14 @@ export class InputError extends VotiveError {
   constructor(message: string, options?: ErrorOptions) {
     super('input', message, options);
     this.name = 'InputError';
+  }
+}
+
+/** The user or the browser refused the microphone. */
+export class PermissionError extends VotiveError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('permission', message, options);
+    this.name = 'PermissionError';
   }
 }
 

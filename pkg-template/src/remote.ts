@@ -15,8 +15,8 @@ interface Pending {
   onEvent?: ((event: GenerateEvent) => void) | undefined;
 }
 
-/** The engine in a Worker of its own. */
-export class WorkerBackend implements Backend {
+/** A Worker of its own, whatever its engine is for: calls and their answers. */
+export class WorkerLink {
   readonly #worker: Worker;
   readonly #pending = new Map<number, Pending>();
   #nextId = 0;
@@ -36,9 +36,10 @@ export class WorkerBackend implements Backend {
     worker.addEventListener('messageerror', () => this.#close(new CrashError("The engine's Worker sent what could not be read")));
   }
 
-  async load(source: SourceSpec, options: EngineLoadOptions, onProgress: (progress: LoadProgress) => void, signal: AbortSignal): Promise<ModelInfo> {
+  /** A call that loads a model: where it fails, the Worker ends. */
+  protected async loadIn<T>(call: Call, onProgress: (progress: LoadProgress) => void, signal: AbortSignal): Promise<T> {
     try {
-      return await this.#call<ModelInfo>({ method: 'load', source, options }, signal, { onProgress });
+      return await this.call<T>(call, signal, { onProgress });
     } catch (error) {
       // The Worker keeps what it downloaded and closes its files; then it is of no use any more.
       setTimeout(() => this.dispose(), signal.aborted ? GRACE_MS : 0);
@@ -46,27 +47,11 @@ export class WorkerBackend implements Backend {
     }
   }
 
-  generate(prompt: Prompt, options: EngineGenerateOptions, onEvent: (event: GenerateEvent) => void, signal: AbortSignal): Promise<GenerationResult> {
-    return this.#call({ method: 'generate', prompt, options }, signal, { onEvent });
-  }
-
-  tokenize(text: string, addSpecial: boolean): Promise<Uint32Array> {
-    return this.#call({ method: 'tokenize', text, addSpecial });
-  }
-
-  detokenize(ids: Uint32Array): Promise<string> {
-    return this.#call({ method: 'detokenize', ids });
-  }
-
-  applyChatTemplate(messages: Message[], addGenerationPrompt: boolean): Promise<string> {
-    return this.#call({ method: 'applyChatTemplate', messages, addGenerationPrompt });
-  }
-
   dispose(): void {
     this.#close(new DisposedError());
   }
 
-  #call<T>(call: Call, signal?: AbortSignal, handlers: Pick<Pending, 'onProgress' | 'onEvent'> = {}): Promise<T> {
+  protected call<T>(call: Call, signal?: AbortSignal, handlers: Pick<Pending, 'onProgress' | 'onEvent'> = {}): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#end) throw this.#end;
       throwIfAborted(signal);
@@ -122,6 +107,29 @@ export class WorkerBackend implements Backend {
     this.#release();
     for (const { reject } of this.#pending.values()) reject(reason);
     this.#pending.clear();
+  }
+}
+
+/** The engine for text in a Worker of its own. */
+export class WorkerBackend extends WorkerLink implements Backend {
+  load(source: SourceSpec, options: EngineLoadOptions, onProgress: (progress: LoadProgress) => void, signal: AbortSignal): Promise<ModelInfo> {
+    return this.loadIn({ method: 'load', source, options }, onProgress, signal);
+  }
+
+  generate(prompt: Prompt, options: EngineGenerateOptions, onEvent: (event: GenerateEvent) => void, signal: AbortSignal): Promise<GenerationResult> {
+    return this.call({ method: 'generate', prompt, options }, signal, { onEvent });
+  }
+
+  tokenize(text: string, addSpecial: boolean): Promise<Uint32Array> {
+    return this.call({ method: 'tokenize', text, addSpecial });
+  }
+
+  detokenize(ids: Uint32Array): Promise<string> {
+    return this.call({ method: 'detokenize', ids });
+  }
+
+  applyChatTemplate(messages: Message[], addGenerationPrompt: boolean): Promise<string> {
+    return this.call({ method: 'applyChatTemplate', messages, addGenerationPrompt });
   }
 }
 
