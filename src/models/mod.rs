@@ -1,4 +1,4 @@
-//! Models: one configurable decoder for the language models, configured from `config.json` or GGUF metadata; Whisper.
+//! Models: one configurable decoder for the language models, configured from `config.json` or GGUF metadata; Whisper; a voice activity detector.
 
 mod attention;
 mod config;
@@ -7,6 +7,8 @@ mod config_json;
 mod decoder;
 mod mlp;
 mod names;
+#[cfg(feature = "whisper")]
+pub mod silero;
 #[cfg(feature = "whisper")]
 pub mod whisper;
 

@@ -35,6 +35,6 @@ pub use generation::{FinishReason, Generation, GenerationStats, Step};
 pub use generator::{GenerateOptions, LoadOptions, ModelInfo, Prompt, TextGenerator};
 #[cfg(feature = "whisper")]
 pub use transcribe::{
-    LANGUAGES, Segment, Task, Timestamps, TranscribeOptions, TranscribeStep, Transcriber, TranscriberOptions,
-    Transcript, TranscriptFormat, TranscriptWriter, Transcription, TranscriptionStats, Word,
+    LANGUAGES, LiveOptions, Partial, Segment, Task, Timestamps, TranscribeOptions, TranscribeStep, Transcriber,
+    TranscriberOptions, Transcript, TranscriptFormat, TranscriptWriter, Transcription, TranscriptionStats, Word,
 };

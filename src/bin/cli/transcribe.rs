@@ -100,6 +100,7 @@ pub fn run(args: &TranscribeArgs) -> Result<()> {
                 }
             }
             TranscribeStep::Working { position, .. } => bar.set_position(position as u64),
+            TranscribeStep::Partial(_) => {}
             TranscribeStep::Segment(segment) => bar.suspend(|| print(&writer.segment(&segment)))?,
             TranscribeStep::Done(stats) => {
                 bar.finish_and_clear();

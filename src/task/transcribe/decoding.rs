@@ -56,6 +56,8 @@ pub(super) struct Decoding {
     next: Vec<u32>,
     prompt_len: usize,
     start_at: usize,
+    /// Tokens that were given, of those that the texts begin with.
+    given: usize,
     no_speech_probability: f64,
     live: Vec<Candidate>,
     done: Vec<Candidate>,
@@ -63,15 +65,26 @@ pub(super) struct Decoding {
 }
 
 impl Decoding {
-    /// `prompt` ends with the tokens that begin a text; the first of those is at `start_at`.
-    pub fn new(model: &Whisper, prompt: Vec<u32>, start_at: usize, strategy: Strategy, seed: u64) -> Self {
+    /// `prompt` ends with the tokens that begin a text; the first of those is at `start_at`. The text begins with `given`.
+    pub fn new(
+        model: &Whisper,
+        mut prompt: Vec<u32>,
+        start_at: usize,
+        given: &[u32],
+        strategy: Strategy,
+        seed: u64,
+    ) -> Self {
+        let prompt_len = prompt.len();
+        prompt.extend(given);
+        let text = Candidate { tokens: given.to_vec(), ..Candidate::default() };
         Self {
             cache: model.new_cache(),
-            prompt_len: prompt.len(),
+            prompt_len,
+            given: given.len(),
             next: prompt,
             start_at,
             no_speech_probability: f64::NAN,
-            live: vec![Candidate::default(); strategy.width.max(1)],
+            live: vec![text; strategy.width.max(1)],
             done: Vec::new(),
             rng: Rng::new(seed),
             strategy,
@@ -80,7 +93,11 @@ impl Decoding {
 
     /// Tokens said so far.
     pub fn len(&self) -> usize {
-        self.live.first().map_or(0, |c| c.tokens.len())
+        self.said().len()
+    }
+    /// The likeliest text so far, while there is one that has not ended.
+    pub fn said(&self) -> &[u32] {
+        self.live.first().map_or(&[], |c| &c.tokens)
     }
 
     /// Runs one step of the model; `false` when all is said.
@@ -213,7 +230,7 @@ impl Decoding {
         self.live.sort_by(|a, b| b.log_probability.total_cmp(&a.log_probability));
         self.done.extend(self.live.drain(..).take(missing));
         let score = |c: &Candidate| {
-            let length = c.tokens.len() as f64;
+            let length = c.tokens.len().saturating_sub(self.given) as f64;
             match self.strategy.length_penalty {
                 // Wu et al. 2016
                 Some(alpha) => c.log_probability / ((5.0 + length) / 6.0).powf(f64::from(alpha)),
@@ -227,7 +244,7 @@ impl Decoding {
         let words: Vec<u32> = best.tokens.iter().copied().filter(|&id| id < tokens.end).collect();
         let text = tokenizer.decode(&words, true)?;
         Ok(Decoded {
-            average_log_probability: best.log_probability / (best.tokens.len() + 1) as f64,
+            average_log_probability: best.log_probability / (best.tokens.len().saturating_sub(self.given) + 1) as f64,
             no_speech_probability: self.no_speech_probability,
             compression_ratio: compression_ratio(text.trim()),
             temperature: self.strategy.temperature,

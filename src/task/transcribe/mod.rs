@@ -7,8 +7,10 @@
 //! fallback to higher temperatures, detection of silence, beam search, the text before as a prompt, the sliding window, and word
 //! times by aligned attention. Beyond it, texts that begin to repeat themselves are stopped and cut.
 
+mod activity;
 mod align;
 mod decoding;
+mod live;
 mod options;
 mod output;
 mod repetition;
@@ -20,9 +22,9 @@ mod vocabulary;
 mod window;
 mod words;
 
-pub use options::{Task, Timestamps, TranscribeOptions, TranscriberOptions};
+pub use options::{LiveOptions, Task, Timestamps, TranscribeOptions, TranscriberOptions};
 pub use output::{TranscriptFormat, TranscriptWriter};
-pub use segment::{Segment, Transcript, Word};
+pub use segment::{Partial, Segment, Transcript, Word};
 pub use tokens::LANGUAGES;
 pub use transcription::{TranscribeStep, Transcription, TranscriptionStats};
 
@@ -33,11 +35,13 @@ use crate::{
     format::{ByteSource, Checkpoint},
     models::{
         LoadProgress,
+        silero::SileroVad,
         whisper::{Whisper, WhisperConfig},
     },
     nn::Weights,
     text::Tokenizer,
 };
+use live::Live;
 use std::{ops::ControlFlow, rc::Rc, sync::Arc};
 use tokens::{GenerationConfig, Tokens};
 
@@ -150,6 +154,47 @@ impl Transcriber {
         Transcription::new(self.shared.clone(), options)
     }
 
+    /// Begins a transcription of live sound, as from a microphone: drive it as any other, pushing sound as it comes.
+    ///
+    /// Each utterance, from where speech begins to a pause, is heard again every [`LiveOptions::interval`] seconds of new sound
+    /// and gives a [`TranscribeStep::Partial`] each time: words that stay and words that may change. At its end, it is
+    /// heard once more and gives a [`TranscribeStep::Segment`], which begins with all that was committed. Silence costs nothing but the
+    /// detection of speech, by `voice` if that is given, by loudness if not. Where the machine is slower than the sound
+    /// comes, texts come later and fewer, but none is left out.
+    ///
+    /// ```no_run
+    /// # use votive::task::*;
+    /// # fn microphone() -> Option<Vec<f32>> { None }
+    /// # async fn listen(transcriber: Transcriber) -> votive::Result<()> {
+    /// let mut live = transcriber.start_live(&TranscribeOptions::default(), &LiveOptions::default(), None)?;
+    /// loop {
+    ///     match live.step().await? {
+    ///         TranscribeStep::NeedAudio => match microphone() {
+    ///             Some(samples) => live.push(&samples)?, // mono, 16 kHz
+    ///             None => live.finish(),
+    ///         },
+    ///         TranscribeStep::Working { .. } => {}
+    ///         TranscribeStep::Partial(partial) => eprint!("\r{}[{}]", partial.committed, partial.text),
+    ///         TranscribeStep::Segment(segment) => println!("{}", segment.text),
+    ///         TranscribeStep::Done(_) => return Ok(()),
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Transcriber::start`].
+    pub fn start_live(
+        &self,
+        options: &TranscribeOptions,
+        live: &LiveOptions,
+        voice: Option<Arc<SileroVad>>,
+    ) -> Result<Transcription> {
+        let mut transcription = self.start(options)?;
+        transcription.live = Some(Box::new(Live::new(live, voice)?));
+        Ok(transcription)
+    }
+
     /// Transcribes mono samples at 16 kHz, from -1 to 1.
     ///
     /// # Errors
@@ -164,7 +209,7 @@ impl Transcriber {
                     Some(piece) => transcription.push(piece)?,
                     None => transcription.finish(),
                 },
-                TranscribeStep::Working { .. } => {}
+                TranscribeStep::Working { .. } | TranscribeStep::Partial(_) => {}
                 TranscribeStep::Segment(segment) => {
                     transcript.text.push_str(&segment.text);
                     transcript.segments.push(segment);

@@ -104,6 +104,44 @@ impl Default for TranscribeOptions {
     }
 }
 
+/// How to listen to live sound.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LiveOptions {
+    /// Seconds of new sound after which an utterance is heard again.
+    pub interval: f64,
+    /// Seconds of quiet that end an utterance.
+    pub pause: f64,
+    /// Probability of speech from which on it is speech.
+    pub speech_threshold: f32,
+    /// Seconds after which running speech is cut between two words.
+    pub longest: f64,
+}
+
+impl Default for LiveOptions {
+    fn default() -> Self {
+        Self { interval: 1.0, pause: 0.6, speech_threshold: 0.5, longest: 25.0 }
+    }
+}
+
+impl LiveOptions {
+    pub(super) fn check(&self) -> Result<()> {
+        for (name, value, range) in [
+            ("interval", self.interval, 0.1..=10.0),
+            ("pause", self.pause, 0.1..=10.0),
+            ("speech_threshold", f64::from(self.speech_threshold), 0.01..=0.99),
+            ("longest", self.longest, 5.0..=29.0),
+        ] {
+            if !range.contains(&value) {
+                let (least, most) = range.into_inner();
+                let message = format!("{name} {value}; {least} to {most} are possible");
+                return Err(Error::argument("live", message));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl TranscribeOptions {
     pub(super) fn check(&self) -> Result<()> {
         let fail = |message: String| Err(Error::argument("transcribe", message));

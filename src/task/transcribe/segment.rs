@@ -43,6 +43,20 @@ pub struct Segment {
     pub no_speech_probability: f64,
 }
 
+/// Text that is not final yet.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Partial {
+    /// Seconds from the beginning of the sound at which the text begins.
+    pub start: f64,
+    /// Seconds up to which sound was heard.
+    pub end: f64,
+    /// The beginning of the text, which stays as it is; of live sound only.
+    pub committed: String,
+    /// What follows, which may change.
+    pub text: String,
+}
+
 /// A whole transcription.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -4,8 +4,9 @@ use super::{
     Shared,
     align::align,
     decoding::{Decoded, Decoding, Strategy, likeliest},
+    live::Live,
     options::{Task, Timestamps, TranscribeOptions},
-    segment::Segment,
+    segment::{Partial, Segment},
     tokens::TIMESTAMP_STEP,
     window::{FRAMES_PER_SECOND, Sliding},
     words::add_words,
@@ -32,6 +33,8 @@ pub enum TranscribeStep {
         /// Tokens of the present window so far.
         tokens: usize,
     },
+    /// Text that may still change: each time that a word more is known, and of live sound each time that it was heard.
+    Partial(Partial),
     /// A segment, as it will stay.
     Segment(Segment),
     /// That was all.
@@ -58,7 +61,7 @@ pub struct TranscriptionStats {
     pub align_ms: f64,
 }
 
-enum Phase {
+pub(super) enum Phase {
     /// Waits for a window, or gives out segments.
     Between,
     Encoding(EncoderState),
@@ -84,17 +87,22 @@ struct Cut {
 /// Each step is short (a layer of the encoder, a token of the decoder), so that a caller can stop between any two, by dropping
 /// it. What is held does not grow with the length of the sound.
 pub struct Transcription {
-    shared: Arc<Shared>,
-    options: TranscribeOptions,
-    window: Sliding,
-    phase: Phase,
-    language: Option<&'static str>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) options: TranscribeOptions,
+    pub(super) window: Sliding,
+    pub(super) phase: Phase,
+    pub(super) live: Option<Box<Live>>,
+    pub(super) language: Option<&'static str>,
+    /// The language was detected, not given.
+    detected: bool,
     /// Text before the window, as far as it fits into a prompt.
     context: Vec<u32>,
-    ready: VecDeque<Segment>,
+    pub(super) ready: VecDeque<TranscribeStep>,
     segments: usize,
+    /// Text of the window that has been handed out.
+    shown: usize,
     last_speech: f64,
-    stats: TranscriptionStats,
+    pub(super) stats: TranscriptionStats,
 }
 
 impl Transcription {
@@ -118,10 +126,13 @@ impl Transcription {
         Ok(Self {
             window: Sliding::new(config.num_mel_bins, 2 * config.max_source_positions)?,
             phase: Phase::Between,
+            live: None,
+            detected: language.is_none(),
             language,
             context,
             ready: VecDeque::new(),
             segments: 0,
+            shown: 0,
             last_speech: 0.0,
             stats: TranscriptionStats::default(),
             options: options.clone(),
@@ -138,12 +149,23 @@ impl Transcription {
             return Err(Error::argument("transcribe", "sound after its end"));
         }
         self.window.push(samples);
+        if let Some(live) = &mut self.live {
+            live.push(samples);
+        }
         Ok(())
     }
 
     /// The sound is over.
     pub fn finish(&mut self) {
         self.window.finish();
+        if let Some(live) = &mut self.live {
+            live.finish();
+        }
+    }
+
+    /// Does somebody speak? Of live sound; `false` otherwise.
+    pub fn is_speaking(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| live.is_speaking())
     }
 
     /// Code of the language, once it is known: given, or detected in the first window.
@@ -166,28 +188,35 @@ impl Transcription {
     /// # Errors
     /// Those of the model; the transcription is over then.
     pub async fn step(&mut self) -> Result<TranscribeStep> {
-        if let Some(segment) = self.ready.pop_front() {
-            return Ok(TranscribeStep::Segment(segment));
+        if let Some(step) = self.ready.pop_front() {
+            return Ok(step);
         }
         // An error leaves it done.
         match std::mem::replace(&mut self.phase, Phase::Done) {
-            Phase::Between => self.begin_window(),
+            Phase::Between => match self.live.take() {
+                Some(mut live) => {
+                    let step = self.listen(&mut live);
+                    self.live = Some(live);
+                    step
+                }
+                None => self.begin_window(),
+            },
             Phase::Encoding(state) => self.encode(state).await,
             Phase::Decoding { decoding, cross, attempt } => self.decode(decoding, cross, attempt).await,
             Phase::Done => Ok(self.done()),
         }
     }
 
-    fn done(&self) -> TranscribeStep {
+    pub(super) fn done(&self) -> TranscribeStep {
         TranscribeStep::Done(TranscriptionStats { audio_seconds: self.window.seconds(), ..self.stats.clone() })
     }
 
-    fn working(&self) -> TranscribeStep {
+    pub(super) fn working(&self) -> TranscribeStep {
         let tokens = if let Phase::Decoding { decoding, .. } = &self.phase { decoding.len() } else { 0 };
         TranscribeStep::Working { position: self.position(), tokens }
     }
 
-    fn now(&self) -> f64 {
+    pub(super) fn now(&self) -> f64 {
         (self.shared.clock)()
     }
 
@@ -199,10 +228,15 @@ impl Transcription {
         if self.window.len() == 0 {
             return Ok(self.done());
         }
+        self.begin_hearing(self.window.size())
+    }
+
+    /// Begins to hear the window, filled up to `size` frames.
+    pub(super) fn begin_hearing(&mut self, size: usize) -> Result<TranscribeStep> {
         let start = self.now();
         let model = &self.shared.model;
-        let silence = self.options.timestamps == Timestamps::None;
-        let mel = self.window.tensor(model.device(), silence)?;
+        let silence = !self.has_timestamps();
+        let mel = self.window.tensor(model.device(), size, silence)?;
         self.phase = Phase::Encoding(model.begin_encode(&mel)?);
         self.stats.windows += 1;
         self.stats.encode_ms += self.now() - start;
@@ -216,7 +250,8 @@ impl Transcription {
             self.phase = Phase::Encoding(state);
         } else {
             let cross = shared.model.cross_keys(&shared.model.finish_encode(state)?)?;
-            if self.language.is_none() {
+            // Of live sound, the first second may not have told.
+            if self.language.is_none() || self.detected && self.live.is_some() && self.segments == 0 {
                 self.language = Some(self.detect(&cross).await?);
             }
             let decoding = Box::new(self.begin_text(0)?);
@@ -261,16 +296,18 @@ impl Transcription {
         }
         let start_at = prompt.len();
         prompt.extend(self.instructions());
-        let timestamps = options.timestamps != Timestamps::None;
+        let timestamps = self.has_timestamps();
         if !timestamps {
             prompt.push(tokens.no_timestamps);
         }
-        let temperature = options.temperature[attempt];
-        let beam = temperature == 0.0 && options.beam_size > 1;
+        let draft = self.live.as_ref().is_some_and(|live| live.is_draft());
+        let temperature = if draft { 0.0 } else { options.temperature[attempt] };
         let width = match temperature {
+            _ if draft => 1,
             t if t > 0.0 => options.best_of,
             _ => options.beam_size,
         };
+        let beam = temperature == 0.0 && width > 1;
         let strategy = Strategy {
             temperature,
             width,
@@ -282,7 +319,8 @@ impl Transcription {
         };
         // Another draw for each window and attempt.
         let seed = options.seed.wrapping_add((self.window.seek() * options.temperature.len() + attempt) as u64);
-        Ok(Decoding::new(&self.shared.model, prompt, start_at, strategy, seed))
+        let given = self.live.as_ref().map_or(&[][..], |live| live.committed());
+        Ok(Decoding::new(&self.shared.model, prompt, start_at, given, strategy, seed))
     }
 
     async fn decode(
@@ -297,29 +335,64 @@ impl Transcription {
         self.stats.tokens += 1;
         self.stats.decode_ms += self.now() - start;
         if more {
+            self.show(decoding.said())?;
             self.phase = Phase::Decoding { decoding, cross, attempt };
             return Ok(self.working());
         }
+        self.shown = 0;
         let decoded = decoding.finish(&shared.tokenizer, &shared.tokens)?;
-        if attempt + 1 < self.options.temperature.len() && self.refuses(&decoded) {
+        let draft = self.live.as_ref().is_some_and(|live| live.is_draft());
+        if !draft && attempt + 1 < self.options.temperature.len() && self.refuses(&decoded) {
             self.stats.fallbacks += 1;
             let decoding = Box::new(self.begin_text(attempt + 1)?);
             self.phase = Phase::Decoding { decoding, cross, attempt: attempt + 1 };
             return Ok(self.working());
         }
-        self.end_window(decoded, &cross).await?;
+        match self.live.take() {
+            Some(mut live) => {
+                let ended = self.end_hearing(&mut live, decoded, &cross).await;
+                self.live = Some(live);
+                ended?;
+            }
+            None => self.end_window(decoded, &cross).await?,
+        }
         self.phase = Phase::Between;
         Ok(self.working())
     }
 
+    /// Hands out the words of the window so far, if there are more than before.
+    fn show(&mut self, said: &[u32]) -> Result<()> {
+        if self.live.is_some() {
+            return Ok(());
+        }
+        let tokens = &self.shared.tokens;
+        let words: Vec<u32> = said.iter().copied().filter(|&id| id < tokens.end).collect();
+        if words.len() == self.shown {
+            return Ok(());
+        }
+        self.shown = words.len();
+        let text = self.shared.tokenizer.decode(&words, true)?;
+        let start = self.window.seek() as f64 / FRAMES_PER_SECOND;
+        let end = start + self.window.len() as f64 / FRAMES_PER_SECOND;
+        self.ready.push_back(TranscribeStep::Partial(Partial { start, end, committed: String::new(), text }));
+        Ok(())
+    }
+
+    /// Are there timestamps among the tokens? Live utterances have their times from the detection of speech.
+    fn has_timestamps(&self) -> bool {
+        self.live.is_none() && self.options.timestamps != Timestamps::None
+    }
     fn is_unlikely(&self, decoded: &Decoded) -> bool {
         self.options.log_probability_threshold.is_some_and(|t| decoded.average_log_probability < t)
     }
-    fn is_silent(&self, decoded: &Decoded) -> bool {
+    pub(super) fn is_likely(&self, decoded: &Decoded) -> bool {
+        self.options.log_probability_threshold.is_some_and(|t| decoded.average_log_probability > t)
+    }
+    pub(super) fn is_silent(&self, decoded: &Decoded) -> bool {
         self.options.no_speech_threshold.is_some_and(|t| decoded.no_speech_probability > t)
     }
     /// Should the window be decoded again?
-    fn refuses(&self, decoded: &Decoded) -> bool {
+    pub(super) fn refuses(&self, decoded: &Decoded) -> bool {
         let repeats = self.options.compression_ratio_threshold.is_some_and(|t| decoded.compression_ratio > t);
         let unlikely = self.is_unlikely(decoded);
         (decoded.looped || repeats || unlikely) && !(unlikely && self.is_silent(decoded))
@@ -328,8 +401,7 @@ impl Transcription {
     /// Makes segments of a window's text and moves the window on.
     async fn end_window(&mut self, decoded: Decoded, cross: &CrossKeys) -> Result<()> {
         let (seek, size) = (self.window.seek(), self.window.len());
-        let likely = self.options.log_probability_threshold.is_some_and(|t| decoded.average_log_probability > t);
-        if self.is_silent(&decoded) && !likely {
+        if self.is_silent(&decoded) && !self.is_likely(&decoded) {
             self.window.advance(size);
             return Ok(());
         }
@@ -347,20 +419,29 @@ impl Transcription {
             self.stats.align_ms += self.now() - start;
         }
         segments.retain(|s| s.start != s.end && !s.text.trim().is_empty());
-        for segment in &mut segments {
-            segment.id = self.segments;
-            self.segments += 1;
-            self.context.extend(&segment.tokens);
-        }
+        let said: Vec<u32> = segments.iter().flat_map(|s| &s.tokens).copied().collect();
+        self.keep_context(&said, &decoded);
+        segments.into_iter().for_each(|segment| self.give(segment));
+        // A window that would not move would be heard forever.
+        self.window.advance(if next == 0 { size } else { next.min(size) });
+        Ok(())
+    }
+
+    /// Hands out a segment.
+    pub(super) fn give(&mut self, mut segment: Segment) {
+        segment.id = self.segments;
+        self.segments += 1;
+        self.ready.push_back(TranscribeStep::Segment(segment));
+    }
+
+    /// Remembers what was said for the next prompt, as far as it is wanted and fits.
+    pub(super) fn keep_context(&mut self, said: &[u32], decoded: &Decoded) {
+        self.context.extend(said);
         if !self.options.condition_on_previous_text || decoded.temperature > PROMPT_TEMPERATURE || decoded.looped {
             self.context.clear();
         }
         let kept = self.shared.model.config().max_target_positions / 2;
         self.context.drain(..self.context.len().saturating_sub(kept));
-        self.ready.extend(segments);
-        // A window that would not move would be heard forever.
-        self.window.advance(if next == 0 { size } else { next.min(size) });
-        Ok(())
     }
 
     /// Cuts a text at its pairs of timestamps.
@@ -393,7 +474,7 @@ impl Transcription {
         Ok(Cut { segments, next: if ended { size } else { frames }, ended })
     }
 
-    fn segment(&self, decoded: &Decoded, ids: &[u32], start: f64, end: f64) -> Result<Segment> {
+    pub(super) fn segment(&self, decoded: &Decoded, ids: &[u32], start: f64, end: f64) -> Result<Segment> {
         let words: Vec<u32> = ids.iter().copied().filter(|&id| id < self.shared.tokens.end).collect();
         Ok(Segment {
             id: 0,
@@ -409,7 +490,13 @@ impl Transcription {
         })
     }
 
-    async fn add_words(&mut self, segments: &mut [Segment], offset: f64, size: usize, cross: &CrossKeys) -> Result<()> {
+    pub(super) async fn add_words(
+        &mut self,
+        segments: &mut [Segment],
+        offset: f64,
+        size: usize,
+        cross: &CrossKeys,
+    ) -> Result<()> {
         let Shared { model, tokens, tokenizer, heads, .. } = &*self.shared;
         let text: Vec<u32> = segments.iter().flat_map(|s| &s.tokens).copied().filter(|&id| id < tokens.end).collect();
         let prompt = self.instructions();

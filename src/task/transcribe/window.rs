@@ -26,13 +26,15 @@ pub(super) struct Sliding {
     /// Frames that `loudest` knows.
     heard: usize,
     finished: bool,
+    /// The window ends at this frame, whatever follows.
+    end: Option<usize>,
 }
 
 impl Sliding {
     pub fn new(bins: usize, size: usize) -> Result<Self> {
         let mel = LogMel::new(bins)?;
         let (frames, loudest) = (Vec::new(), f32::NEG_INFINITY);
-        Ok(Self { mel, frames, seek: 0, size, loudest, heard: 0, finished: false })
+        Ok(Self { mel, frames, seek: 0, size, loudest, heard: 0, finished: false, end: None })
     }
 
     pub fn push(&mut self, samples: &[f32]) {
@@ -55,6 +57,14 @@ impl Sliding {
     pub fn seek(&self) -> usize {
         self.seek
     }
+    /// Most frames of a window.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+    /// Lets the window end at a frame, or take in all that there is.
+    pub fn limit(&mut self, end: Option<usize>) {
+        self.end = end;
+    }
     /// Are all frames of the window here?
     pub fn is_ready(&self) -> bool {
         self.finished || self.frames.len() / self.mel.bins() >= self.size
@@ -63,7 +73,8 @@ impl Sliding {
     pub fn len(&self) -> usize {
         let total = (self.mel.samples() / FRAME_STEP as u64) as usize;
         let here = (self.frames.len() / self.mel.bins()).min(self.size);
-        if self.finished { total.saturating_sub(self.seek).min(here) } else { here }
+        let here = if self.finished { total.saturating_sub(self.seek).min(here) } else { here };
+        self.end.map_or(here, |end| end.saturating_sub(self.seek).min(here))
     }
     /// Moves the window on.
     pub fn advance(&mut self, frames: usize) {
@@ -76,14 +87,14 @@ impl Sliding {
         }
     }
 
-    /// The window as the model hears it, `[size, bins]`: limited downwards by the loudest frame so far, and scaled. (OpenAI's
+    /// The window as the model hears it, `[size, bins]` (`size` is the window's, or less but not less than its length): limited downwards by the loudest frame so far, and scaled. (OpenAI's
     /// implementation takes the loudest of the whole sound, which a stream does not know.)
     ///
     /// After the end of the sound come zeros, as in OpenAI's implementation, on which its timestamps depend; or silence, as in
     /// transformers' plain transcription without timestamps, which differs from it by a comma now and then.
-    pub fn tensor(&mut self, device: &Device, silence: bool) -> Result<Tensor> {
+    pub fn tensor(&mut self, device: &Device, size: usize, silence: bool) -> Result<Tensor> {
         let bins = self.mel.bins();
-        let frames = &self.frames[..self.frames.len().min(self.size * bins)];
+        let frames = &self.frames[..self.frames.len().min(size * bins)];
         let known = self.heard.saturating_sub(self.seek) * bins;
         if let Some(new) = frames.get(known..) {
             self.loudest = new.iter().copied().fold(self.loudest, f32::max);
@@ -91,10 +102,10 @@ impl Sliding {
         self.heard = self.heard.max(self.seek + frames.len() / bins);
         let floor = self.loudest.max(SILENT) - RANGE;
         let scaled = |power: f32| (power.max(floor) + 4.0) / 4.0;
-        let mut values = vec![if silence { scaled(SILENT) } else { 0.0 }; self.size * bins];
+        let mut values = vec![if silence { scaled(SILENT) } else { 0.0 }; size * bins];
         let sound = frames.iter().take(self.len() * bins);
         values.iter_mut().zip(sound).for_each(|(o, &v)| *o = scaled(v));
-        Tensor::from_slice(&values, [self.size, bins], device)
+        Tensor::from_slice(&values, [size, bins], device)
     }
 }
 
@@ -120,7 +131,10 @@ mod tests {
         assert!(window.is_ready());
         assert_eq!((window.seek() + window.len(), window.seconds()), (10_000, 100.0));
         let rest = window.len();
-        assert_eq!(window.tensor(&Device::cpu(), false).unwrap().dims(), [3000, 80]);
+        assert_eq!(window.tensor(&Device::cpu(), 3000, false).unwrap().dims(), [3000, 80]);
+        window.limit(Some(window.seek() + 7));
+        assert_eq!(window.len(), 7);
+        window.limit(None);
         window.advance(rest);
         assert_eq!(window.len(), 0);
     }

@@ -29,7 +29,7 @@ struct Timed {
 }
 
 /// Cuts tokens into words: texts, and how many tokens each has.
-fn cut(tokenizer: &Tokenizer, ids: &[u32], language: &str) -> Result<Vec<(String, usize)>> {
+pub(super) fn cut(tokenizer: &Tokenizer, ids: &[u32], language: &str) -> Result<Vec<(String, usize)>> {
     let full: Vec<char> = tokenizer.decode(ids, true)?.chars().collect();
     let (mut pieces, mut held, mut offset) = (Vec::new(), Vec::new(), 0);
     for &id in ids {
