@@ -1,9 +1,8 @@
 // The engine beside its files: in the Worker, or in the caller's own thread where there is no Worker.
-import init, * as wasm from './votive_wasm.js';
-import { NetworkError, throwIfAborted, UnsupportedError } from './errors.js';
+import { throwIfAborted } from './errors.js';
 import { type FileOptions, LocalEngine, turns } from './local.js';
-import { isNode, nodeFileSystem, pathOf } from './storage/node.js';
 import type { SourceSpec } from './source/resolve.js';
+import type { EngineTextModel } from './text_module.js';
 import type { GenerateOptions, GenerationResult, LoadProgress, Message, ModelInfo } from './types.js';
 
 /** What can be generated from: text as it is, a chat, or token ids. */
@@ -30,41 +29,16 @@ export interface Backend {
   dispose(): void;
 }
 
-let ready: Promise<unknown> | undefined;
-
-/** Starts the WebAssembly module, once. */
-async function start(): Promise<void> {
-  ready ??= isNode ? startInNode() : init();
-  try {
-    await ready;
-  } catch (cause) {
-    ready = undefined;
-    if (cause instanceof WebAssembly.CompileError || typeof WebAssembly === 'undefined') {
-      throw new UnsupportedError('This browser cannot run the engine: it needs WebAssembly with SIMD, and a content security policy that allows wasm-unsafe-eval', { cause });
-    }
-    throw new NetworkError(new URL('./votive_wasm_bg.wasm', import.meta.url).href, 'the engine could not be loaded', undefined, { cause });
-  }
-}
-
-async function startInNode(): Promise<unknown> {
-  const path = pathOf(new URL('./votive_wasm_bg.wasm', import.meta.url));
-  return init({ module_or_path: await (await nodeFileSystem()).readFile(path) });
-}
-
 /** The engine in this thread. */
-export class LocalBackend extends LocalEngine<wasm.WasmTextModel> implements Backend {
-  protected startModule(): Promise<void> {
-    return start();
-  }
-
-  protected memoryBytes(): number {
-    return wasm.memoryBytes();
+export class LocalBackend extends LocalEngine<'text', EngineTextModel> implements Backend {
+  constructor() {
+    super('text');
   }
 
   async load(source: SourceSpec, options: EngineLoadOptions, onProgress: (progress: LoadProgress) => void, signal: AbortSignal): Promise<ModelInfo> {
     const { contextLength } = options;
-    await this.loadFiles(source, options, onProgress, signal, (files, onWeights, isAborted) =>
-      wasm.WasmTextModel.load(files, contextLength === undefined ? {} : { contextLength }, onWeights, isAborted),
+    await this.loadFiles(source, options, onProgress, signal, ({ WasmTextModel }, files, onWeights, isAborted) =>
+      WasmTextModel.load(files, contextLength === undefined ? {} : { contextLength }, onWeights, isAborted),
     );
     return this.info();
   }
@@ -137,6 +111,6 @@ export class LocalBackend extends LocalEngine<wasm.WasmTextModel> implements Bac
 
   info(): ModelInfo {
     const info = this.guard(() => this.loaded().info());
-    return { ...info, memoryBytes: wasm.memoryBytes() };
+    return { ...info, memoryBytes: this.memoryBytes(), engine: this.engine() };
   }
 }

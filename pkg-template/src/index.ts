@@ -1,3 +1,4 @@
+export { isolate } from './isolation.js';
 export { TextModel } from './model.js';
 export { TextStream } from './stream.js';
 export { Session, type SessionOptions } from './session.js';
@@ -16,4 +17,4 @@ export {
   VotiveError,
 } from './errors.js';
 export { type CacheEntry, clearCache, deleteFromCache, listCache } from './storage/cache.js';
-export type { FinishReason, GenerateOptions, GenerationResult, GenerationStats, LoadOptions, LoadProgress, Message, ModelInfo, ModelSource, Role } from './types.js';
+export type { Build, EngineInfo, FinishReason, GenerateOptions, GenerationResult, GenerationStats, LoadOptions, LoadProgress, Message, ModelInfo, ModelSource, Role } from './types.js';

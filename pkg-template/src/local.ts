@@ -1,13 +1,14 @@
 // What every engine in this thread does, whatever its model is for: load files, take calls one after another, know when it is lost.
 import { CrashError, DisposedError, NetworkError, OutOfMemoryError, throwIfAborted, toVotiveError, VotiveError } from './errors.js';
+import { type EngineChoice, type Kind, type Kinds, type Loaded, loadModule } from './module.js';
 import { deleteFromCache } from './storage/cache.js';
 import { openPath } from './storage/node.js';
 import { type DownloadContext, MEMORY_LIMIT, type OpenFile, openRemote } from './source/download.js';
 import { type FileRef, resolve, type ResolveOptions, type SourceSpec } from './source/resolve.js';
-import type { LoadProgress } from './types.js';
+import type { EngineInfo, LoadProgress } from './types.js';
 
-/** The options of loading that concern the files. */
-export interface FileOptions extends ResolveOptions {
+/** The options of loading that every engine has. */
+export interface FileOptions extends ResolveOptions, EngineChoice {
   cache: boolean | 'reload';
 }
 
@@ -25,18 +26,30 @@ export type OnWeights = (progress: { loadedBytes: number; totalBytes: number; te
 const TURN_MS = 8;
 
 /** An engine in this thread, with one model. */
-export abstract class LocalEngine<Model extends { free(): void }> {
+export abstract class LocalEngine<K extends Kind, Model extends { free(): void }> {
+  readonly #kind: K;
+  #engine: Loaded<K> | undefined;
   #model: Model | undefined;
   #isDisposed = false;
   #crash: VotiveError | undefined;
   /** Ends when the last call that was made ends: calls run one after another. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  /** Starts the WebAssembly module. */
-  protected abstract startModule(): Promise<void>;
+  /** `kind` names the WebAssembly module. */
+  protected constructor(kind: K) {
+    this.#kind = kind;
+  }
 
   /** Bytes of the module's memory. */
-  protected abstract memoryBytes(): number;
+  protected memoryBytes(): number {
+    return this.#engine?.module.memoryBytes() ?? 0;
+  }
+
+  /** Which engine runs; to be asked after loading. */
+  protected engine(): EngineInfo {
+    if (!this.#engine) throw new DisposedError();
+    return this.#engine.engine;
+  }
 
   /** Loads a model: finds its files, opens them, and lets `read` make the model of them. */
   protected async loadFiles(
@@ -44,7 +57,7 @@ export abstract class LocalEngine<Model extends { free(): void }> {
     options: FileOptions,
     onProgress: (progress: LoadProgress) => void,
     signal: AbortSignal,
-    read: (files: ReadableFile[], onWeights: OnWeights, isAborted: () => boolean) => Promise<Model>,
+    read: (module: Kinds[K], files: ReadableFile[], onWeights: OnWeights, isAborted: () => boolean) => Promise<Model>,
   ): Promise<void> {
     return this.inTurn(signal, async () => {
       const stop = new AbortController();
@@ -53,10 +66,12 @@ export abstract class LocalEngine<Model extends { free(): void }> {
       const files: OpenFile[] = [];
       let refs: FileRef[] = [];
       try {
-        [refs] = await Promise.all([resolve(source, options, context), this.startModule()]);
+        let loaded;
+        [refs, loaded] = await Promise.all([resolve(source, options, context), loadModule(this.#kind, options)]);
+        this.#engine = loaded;
         await openAll(refs, context, files);
-        this.#model = await this.#read(files, onProgress, either, read);
-        await Promise.all(files.map((file) => file.done));
+        this.#model = await this.#read(loaded.module, files, onProgress, either, read);
+        await Promise.all([loaded.settled, ...files.map((file) => file.done)]);
         throwIfAborted(signal);
       } catch (error) {
         stop.abort();
@@ -75,10 +90,11 @@ export abstract class LocalEngine<Model extends { free(): void }> {
 
   /** Lets the module read the files. */
   async #read(
+    module: Kinds[K],
     files: OpenFile[],
     onProgress: (progress: LoadProgress) => void,
     signal: AbortSignal,
-    read: (files: ReadableFile[], onWeights: OnWeights, isAborted: () => boolean) => Promise<Model>,
+    read: (module: Kinds[K], files: ReadableFile[], onWeights: OnWeights, isAborted: () => boolean) => Promise<Model>,
   ): Promise<Model> {
     const total = files.reduce((sum, file) => sum + file.size, 0);
     if (total > MEMORY_LIMIT) throw new OutOfMemoryError(`The model has ${total} bytes; WebAssembly can hold ${MEMORY_LIMIT} (4 GiB) with everything. Take a smaller model or quantization.`);
@@ -100,6 +116,7 @@ export abstract class LocalEngine<Model extends { free(): void }> {
       },
     }));
     const loading = read(
+      module,
       readable,
       ({ loadedBytes, totalBytes, tensor }) => report({ phase: 'load', file: tensor, loadedBytes, totalBytes, fromCache: false }),
       () => signal.aborted,

@@ -7,6 +7,8 @@ import { describeSource } from './source/resolve.js';
 import { TextStream } from './stream.js';
 import type { GenerateOptions, GenerationResult, LoadOptions, Message, ModelInfo, ModelSource } from './types.js';
 
+const ENGINES = ['auto', 'simd', 'relaxed', 'threads'];
+
 /** A language model, loaded and ready to answer. Calls on one model run one after another. */
 export class TextModel {
   /** What is known of the model. */
@@ -27,17 +29,18 @@ export class TextModel {
    * of a GGUF file, an array of URLs or Files, and in Node the path of a file or a folder.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<TextModel> {
-    const { onProgress, signal, worker = typeof Worker === 'function', cache = true, contextLength, ...where } = options;
+    const { onProgress, signal, worker = typeof Worker === 'function', cache = true, contextLength, engine, threads, ...where } = options;
     throwIfAborted(signal);
-    if (contextLength !== undefined && !(Number.isInteger(contextLength) && contextLength > 0)) {
-      throw new InputError(`contextLength has to be a positive whole number, not ${contextLength}`);
+    for (const [name, value] of Object.entries({ contextLength, threads })) {
+      if (value !== undefined && !(Number.isInteger(value) && value > 0)) throw new InputError(`${name} has to be a positive whole number, not ${value}`);
     }
+    if (engine !== undefined && !ENGINES.includes(engine)) throw new InputError(`engine has to be one of ${ENGINES.join(', ')}, not ${engine}`);
     const spec = describeSource(source);
     const { file, quantization, revision, token, hubEndpoint } = where;
     const backend: Backend = worker ? new WorkerBackend() : new LocalBackend();
     const info = await backend.load(
       spec,
-      { file, quantization, revision, token, hubEndpoint, cache, contextLength },
+      { file, quantization, revision, token, hubEndpoint, cache, contextLength, engine, threads },
       (progress) => onProgress?.(progress),
       signal ?? new AbortController().signal,
     );

@@ -2,6 +2,7 @@
 import type { Backend, EngineGenerateOptions, EngineLoadOptions, GenerateEvent, Prompt } from './engine.js';
 import { abortReason, CrashError, DisposedError, fromWire, InputError, throwIfAborted, VotiveError } from './errors.js';
 import type { Call, Reply, Request } from './protocol.js';
+import { startWorker } from './spawn.js';
 import type { SourceSpec } from './source/resolve.js';
 import type { GenerationResult, LoadProgress, Message, ModelInfo } from './types.js';
 
@@ -25,7 +26,7 @@ export class WorkerLink {
   #release: () => void;
 
   constructor() {
-    const { worker, release } = startWorker();
+    const { worker, release } = startWorker(() => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }), 'worker.js', import.meta.url);
     this.#worker = worker;
     this.#release = release;
     worker.addEventListener('message', ({ data }: MessageEvent<Reply>) => this.#onReply(data));
@@ -130,17 +131,5 @@ export class WorkerBackend extends WorkerLink implements Backend {
 
   applyChatTemplate(messages: Message[], addGenerationPrompt: boolean): Promise<string> {
     return this.call({ method: 'applyChatTemplate', messages, addGenerationPrompt });
-  }
-}
-
-/** Starts the Worker's script, from another site too (a CDN), where a Worker cannot be started from it directly. */
-function startWorker(): { worker: Worker; release: () => void } {
-  try {
-    return { worker: new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }), release: () => undefined };
-  } catch (error) {
-    if ((error as DOMException).name !== 'SecurityError') throw error;
-    const script = import.meta.url.replace(/[^/]*$/, 'worker.js');
-    const url = URL.createObjectURL(new Blob([`import ${JSON.stringify(script)};`], { type: 'text/javascript' }));
-    return { worker: new Worker(url, { type: 'module' }), release: () => URL.revokeObjectURL(url) };
   }
 }

@@ -1,6 +1,6 @@
 // `votive/tensor`: the tensor core by itself. It runs where it is called: in a page, a Worker or Node.
-import init, * as wasm from './votive_tensor.js';
-import type { DType, TensorFunctions, TensorMethods } from './votive_tensor.js';
+import init, * as wasm from './votive_tensor_simd.js';
+import type { DType, TensorFunctions, TensorMethods } from './votive_tensor_simd.js';
 import { DisposedError, InputError, NetworkError, toVotiveError, UnsupportedError } from './errors.js';
 import { isNode, nodeFileSystem, pathOf } from './storage/node.js';
 
@@ -17,7 +17,7 @@ export type {
   TensorFunctions,
   TensorMethods,
   WindowOptions,
-} from './votive_tensor.js';
+} from './votive_tensor_simd.js';
 export { CrashError, DisposedError, type ErrorCode, InputError, OutOfMemoryError, UnsupportedError, VotiveError } from './errors.js';
 
 /** The arrays that hold a tensor's elements; f16, bf16 and block formats are read as f32. */
@@ -53,12 +53,12 @@ export async function start(): Promise<void> {
     if (cause instanceof WebAssembly.CompileError || typeof WebAssembly === 'undefined') {
       throw new UnsupportedError('This browser cannot run the engine: it needs WebAssembly with SIMD, and a content security policy that allows wasm-unsafe-eval', { cause });
     }
-    throw new NetworkError(new URL('./votive_tensor_bg.wasm', import.meta.url).href, 'the engine could not be loaded', undefined, { cause });
+    throw new NetworkError(new URL('./votive_tensor_simd_bg.wasm', import.meta.url).href, 'the engine could not be loaded', undefined, { cause });
   }
 }
 
 async function load(): Promise<void> {
-  const url = new URL('./votive_tensor_bg.wasm', import.meta.url);
+  const url = new URL('./votive_tensor_simd_bg.wasm', import.meta.url);
   await (isNode ? init({ module_or_path: await (await nodeFileSystem()).readFile(pathOf(url)) }) : init());
   wasm.setUp((handle: number) => new TensorObject(KEY, handle));
   // The table of the engine is the one list of operations: methods and functions are made of it.

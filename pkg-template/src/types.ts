@@ -30,6 +30,21 @@ export interface LoadProgress {
   fromCache: boolean;
 }
 
+/**
+ * A build of the engine: plain WebAssembly SIMD, which every supported browser runs; with relaxed SIMD; and that with threads,
+ * which pages have that are cross-origin isolated.
+ */
+export type Build = 'simd' | 'relaxed' | 'threads';
+
+/** Which engine runs. */
+export interface EngineInfo {
+  build: Build;
+  /** How many threads compute. */
+  threads: number;
+  /** Why it is not what was to be expected here, for a log; usually empty. */
+  warnings: string[];
+}
+
 /** Options of `TextModel.load`. */
 export interface LoadOptions {
   /** Called as loading goes on, at most some 20 times a second for each file. */
@@ -50,6 +65,10 @@ export interface LoadOptions {
   cache?: boolean | 'reload';
   /** The most tokens that a prompt and its answer may have together. Default: the model's own. */
   contextLength?: number;
+  /** Which build of the engine to run. Default `'auto'`: the fastest that runs here; `model.info.engine` tells which it is. */
+  engine?: Build | 'auto';
+  /** With how many threads to compute, where there are threads. Default: one for each processor, at most 8. */
+  threads?: number;
   /** Whether to run in a Worker. Default: `true` where there are Workers, `false` in Node. */
   worker?: boolean;
 }
@@ -144,4 +163,6 @@ export interface ModelInfo {
   cacheBytesPerToken: number;
   /** Bytes of the engine's memory after loading. */
   memoryBytes: number;
+  /** The engine that runs it. */
+  engine: EngineInfo;
 }

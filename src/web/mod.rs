@@ -20,11 +20,15 @@ mod source;
 mod speech;
 #[cfg(feature = "tensor-js")]
 pub mod tensor;
+mod threads;
 
 #[cfg(feature = "text")]
 pub use model::{WasmGeneration, WasmTextModel};
 #[cfg(feature = "whisper")]
 pub use speech::{WasmTranscriber, WasmTranscription};
+pub use threads::threads;
+#[cfg(target_feature = "atomics")]
+pub use threads::{run_thread, thread_failed, thread_parts};
 
 use wasm_bindgen::prelude::*;
 

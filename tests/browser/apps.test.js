@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setUp } from './harness.js';
+import { BUILDS, setUp } from './harness.js';
 import { ROOT, serve } from './server.js';
 
 const npm = (folder, ...args) => execFileSync(process.platform === 'win32' ? 'npm.cmd' : 'npm', args, { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
@@ -18,7 +18,7 @@ describe('applications', { concurrency: 1 }, () => {
     at = await setUp();
     const [{ filename, files }] = JSON.parse(npm(path.join(ROOT, 'pkg-template'), 'pack', '--json', '--ignore-scripts', '--pack-destination', scratch));
     tarball = path.join(scratch, filename);
-    for (const file of ['dist/index.js', 'dist/index.d.ts', 'dist/worker.js', 'dist/votive_wasm_bg.wasm', 'dist/tensor.js', 'dist/tensor.d.ts', 'dist/votive_tensor_bg.wasm', 'README.md']) {
+    for (const file of ['dist/index.js', 'dist/index.d.ts', 'dist/worker.js', ...BUILDS.map((build) => `dist/votive_text_${build}_bg.wasm`), 'dist/tensor.js', 'dist/tensor.d.ts', 'dist/votive_tensor_simd_bg.wasm', 'README.md']) {
       assert.ok(files.some((packed) => packed.path === file), `${file} is not in the package`);
     }
   });

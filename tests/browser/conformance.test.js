@@ -1,32 +1,34 @@
-// The conformance suite of the operations, in Chromium.
+// The conformance suite of the operations, in Chromium, by every build of the engine.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { launch } from './harness.js';
+import { BUILDS, launch } from './harness.js';
 import { serve } from './server.js';
 
-test('every operation gives the results of PyTorch in the browser too', { timeout: 240_000 }, async () => {
-  const folder = process.env.VOTIVE_CONFORMANCE;
-  const script = 'votive_wasm.js';
-  assert.ok(folder && fs.existsSync(path.join(folder, script)), `VOTIVE_CONFORMANCE names no folder with ${script}: run \`cargo xtask test --only browser\``);
-  const site = await serve({ '/conformance/': folder }, { '/run.html': '<!doctype html><title>conformance</title>' });
-  const browser = await launch();
-  try {
-    const page = await browser.newPage();
-    await page.goto(`${site.base}/run.html`);
-    const { total, failed } = JSON.parse(
-      await page.evaluate(async (url) => {
-        const module = await import(url);
-        await module.default();
-        return module.run_conformance();
-      }, `/conformance/${script}`),
-    );
-    assert.deepEqual(failed, []);
-    assert.ok(total > 9000, `only ${total} cases ran`);
-    console.log(`${total} cases`);
-  } finally {
-    await browser.close();
-    site.close();
-  }
-});
+for (const build of BUILDS) {
+  test(`every operation gives the results of PyTorch in the browser too: ${build}`, { timeout: 240_000 }, async () => {
+    const folder = process.env.VOTIVE_CONFORMANCE;
+    const script = `votive_conformance_${build}.js`;
+    assert.ok(folder && fs.existsSync(path.join(folder, script)), `VOTIVE_CONFORMANCE names no folder with ${script}: run \`cargo xtask test --only browser\``);
+    const site = await serve({ '/conformance/': folder }, { '/run.html': '<!doctype html><title>conformance</title>' }, { isIsolated: build === 'threads' });
+    const browser = await launch();
+    try {
+      const page = await browser.newPage();
+      await page.goto(`${site.base}/run.html`);
+      const { total, failed } = JSON.parse(
+        await page.evaluate(async (url) => {
+          const module = await import(url);
+          await module.default();
+          return module.run_conformance();
+        }, `/conformance/${script}`),
+      );
+      assert.deepEqual(failed, []);
+      assert.ok(total > 9000, `only ${total} cases ran`);
+      console.log(`${total} cases`);
+    } finally {
+      await browser.close();
+      site.close();
+    }
+  });
+}

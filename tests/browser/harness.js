@@ -8,6 +8,9 @@ import { MODEL_FILE, MODEL_PATH, MODELS, ROOT, serve } from './server.js';
 const EXECUTABLES = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'];
 const FLAGS = ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
+/** The builds of the engine for text. */
+export const BUILDS = ['simd', 'relaxed', 'threads'];
+
 /** A page with the package in `votive` and helpers in `t`. */
 const BENCH = `<!doctype html><meta charset="utf-8"><title>bench</title><script type="module">
   import * as votive from '/votive/index.js';
@@ -25,7 +28,7 @@ const BENCH = `<!doctype html><meta charset="utf-8"><title>bench</title><script 
 function requireFiles() {
   for (const [file, command] of [
     [MODEL_PATH, 'cargo xtask fetch --tests'],
-    [path.join(ROOT, 'pkg-template/dist/votive_wasm_bg.wasm'), 'cargo xtask build'],
+    ...BUILDS.map((build) => [path.join(ROOT, `pkg-template/dist/votive_text_${build}_bg.wasm`), 'cargo xtask build']),
   ]) {
     if (!fs.existsSync(file)) throw new Error(`${file} is missing: run \`${command}\``);
   }
@@ -52,13 +55,14 @@ export async function launch() {
   return browser;
 }
 
-/** Starts the site and the browser. */
-export async function setUp() {
+/** Starts the site and the browser; `isIsolated` makes the site's pages cross-origin isolated. */
+export async function setUp({ isIsolated = false } = {}) {
   requireFiles();
   const models = [{ id: 'smollm2', name: 'SmolLM2 135M Instruct', url: `/models/smollm2-135m-instruct/${MODEL_FILE}`, bytes: fs.statSync(MODEL_PATH).size, licence: 'Apache-2.0' }];
   const site = await serve(
     { '/votive/': path.join(ROOT, 'pkg-template/dist'), '/models/': MODELS, '/': path.join(ROOT, 'www') },
     { '/bench.html': BENCH, '/models/models.json': JSON.stringify(models) },
+    { isIsolated },
   );
   const browser = await launch();
   const model = `${site.base}/models/smollm2-135m-instruct/${MODEL_FILE}`;

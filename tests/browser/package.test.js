@@ -281,11 +281,11 @@ describe('a loaded model', { concurrency: 1 }, () => {
 
   test('tells of an engine that crashes, and of one that cannot be started', async () => {
     const dist = path.join(ROOT, 'pkg-template/dist');
-    const glue = fs.readFileSync(path.join(dist, 'votive_wasm.js'), 'utf8');
+    const glue = fs.readFileSync(path.join(dist, 'votive_text_relaxed.js'), 'utf8');
     const trap = "setTimeout(() => { throw new WebAssembly.RuntimeError('unreachable'); }); return new Promise(() => {});";
     const broken = glue.replace('step() {', `step() { ${trap}`);
     assert.notEqual(broken, glue, 'the glue has no step()');
-    const site = await serve({ '/trap/': dist, '/gone/': dist }, { '/trap/votive_wasm.js': broken, '/gone/worker.js': 'import "./no-such-file.mjs";' });
+    const site = await serve({ '/trap/': dist, '/gone/': dist }, { '/trap/votive_text_relaxed.js': broken, '/gone/worker.js': 'import "./no-such-file.mjs";' });
     try {
       const errors = await page.evaluate(async ({ base, url }) => {
         const load = async (name) => (await import(`${base}/${name}/index.js`)).TextModel.load(url);

@@ -19,8 +19,9 @@ const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/cs
  *
  * @param {Record<string, string>} mounts URL prefix to folder
  * @param {Record<string, string>} [documents] URL path to text
+ * @param {{ isIsolated?: boolean }} [options] `isIsolated` sends the headers that make pages cross-origin isolated
  */
-export async function serve(mounts, documents = {}) {
+export async function serve(mounts, documents = {}, { isIsolated = false } = {}) {
   const faults = { cutAt: undefined, bytesPerSecond: undefined, isDown: false };
   /** Every request of a model file: its path, its range, and how many bytes of its body were sent. */
   const log = [];
@@ -30,6 +31,7 @@ export async function serve(mounts, documents = {}) {
     const url = new URL(request.url, 'http://localhost');
     const pathname = decodeURIComponent(url.pathname);
     const headers = { 'Cache-Control': 'no-store', 'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Headers': '*', 'Access-Control-Expose-Headers': 'ETag, Content-Range' };
+    if (isIsolated) Object.assign(headers, { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp', 'Cross-Origin-Resource-Policy': 'cross-origin' });
     if (request.method === 'OPTIONS') return void response.writeHead(204, headers).end();
     if (pathname in documents) {
       const type = TYPES[path.extname(pathname)] ?? 'application/json';

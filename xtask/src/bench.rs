@@ -176,7 +176,7 @@ fn candle(workspace: &Workspace) -> Result<PathBuf> {
     if !module.is_file() {
         bail!("cargo succeeded, but there is no {}", module.display());
     }
-    package::pack(workspace, &module, &target.join("package"), "candle_wasm")
+    package::pack(workspace, &module, &target.join("package"), "candle_wasm", &[])
 }
 
 fn file_name(path: &Path) -> String {

@@ -8,6 +8,7 @@ mod demo;
 mod fetch;
 mod files;
 mod models;
+mod modules;
 mod package;
 mod process;
 mod server;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
+use crate::modules::THREADS;
 use crate::process::{note, npm_program, run_keeping, shown, step};
 use crate::workspace::{Workspace, models_dir};
 use crate::{fetch, package, system};
@@ -145,14 +146,14 @@ fn lint(workspace: &Workspace, log: &mut Log) -> Result<()> {
     };
     log.check(&mut clippy(&["--workspace", "--exclude", "xtask-bindgen", "--all-targets"]))?;
     system::wasm_target()?;
-    log.check(&mut clippy(&[
-        "--lib",
-        "--no-default-features",
-        "--features",
-        "text,tensor-js,conv,fft",
-        "--target",
-        "wasm32-unknown-unknown",
-    ]))
+    let wasm = ["--lib", "--no-default-features", "--target", "wasm32-unknown-unknown"];
+    log.check(&mut clippy(&[&wasm[..], &["--features", "text,tensor-js,conv,fft"]].concat()))?;
+    // What only the other builds have: kernels with relaxed SIMD, threads. Atomics are an option that the stable toolchain has,
+    // but calls unstable.
+    let flags = serde_json::to_string(&[THREADS.flags, &["-Ctarget-feature=+relaxed-simd"]].concat())?;
+    let flags = format!("target.wasm32-unknown-unknown.rustflags={flags}");
+    let mut threads = clippy(&[&wasm[..], &["--features", "text,conv,fft", "--config", &flags]].concat());
+    log.check(threads.env("RUSTC_BOOTSTRAP", "1"))
 }
 
 /// The WebGPU backend: its lints, and its tests on the machine's adapter, which may be an emulation. Where a driver is missing and

@@ -1,4 +1,4 @@
-// What the engine's module offers; wasm-bindgen writes its own, looser, declarations into dist.
+// What the modules for text models offer; wasm-bindgen writes its own, looser, declarations into dist.
 import type { Message } from './types.js';
 
 /** A file that the engine reads. */
@@ -8,7 +8,7 @@ export interface EngineFile {
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
-export interface EngineInfo {
+export interface EngineModelInfo {
   architecture: string;
   parameters: number;
   dtype: string;
@@ -34,20 +34,16 @@ export type EngineStep =
   | { kind: 'token'; id: number; text: string }
   | { kind: 'done'; reason: 'stop' | 'length' | 'eos'; text: string; stats: EngineStats };
 
-export class WasmGeneration {
+/** An answer being generated. */
+export interface EngineGeneration {
   step(): Promise<EngineStep>;
   free(): void;
 }
 
-export class WasmTextModel {
-  static load(
-    files: EngineFile[],
-    options: { contextLength?: number },
-    onProgress: (progress: { loadedBytes: number; totalBytes: number; tensor: string }) => void,
-    isAborted: () => boolean,
-  ): Promise<WasmTextModel>;
-  info(): EngineInfo;
-  start(prompt: string | readonly Message[] | Uint32Array, options: object): WasmGeneration;
+/** A model in the engine. */
+export interface EngineTextModel {
+  info(): EngineModelInfo;
+  start(prompt: string | readonly Message[] | Uint32Array, options: object): EngineGeneration;
   tokenize(text: string, addSpecial: boolean): Uint32Array;
   detokenize(ids: Uint32Array): string;
   applyChatTemplate(messages: readonly Message[], addGenerationPrompt: boolean): string;
@@ -55,6 +51,15 @@ export class WasmTextModel {
   free(): void;
 }
 
-export function memoryBytes(): number;
-export function version(): string;
-export default function init(options?: { module_or_path: BufferSource }): Promise<unknown>;
+/** The module. */
+export interface TextModule {
+  WasmTextModel: {
+    load(
+      files: EngineFile[],
+      options: { contextLength?: number },
+      onProgress: (progress: { loadedBytes: number; totalBytes: number; tensor: string }) => void,
+      isAborted: () => boolean,
+    ): Promise<EngineTextModel>;
+  };
+  memoryBytes(): number;
+}

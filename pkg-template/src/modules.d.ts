@@ -1,0 +1,4 @@
+// The modules that wasm-bindgen writes into dist: module.ts says what each offers.
+declare module '*_simd.js';
+declare module '*_relaxed.js';
+declare module '*_threads.js';
