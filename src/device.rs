@@ -87,7 +87,7 @@ impl Device {
         self.0.name() == "cpu"
     }
     /// One with a backend of a test's own.
-    #[cfg(test)]
+    #[cfg(any(test, all(target_arch = "wasm32", feature = "conformance", feature = "webgpu")))]
     pub(crate) fn of(backend: Arc<dyn Backend>) -> Self {
         Self(backend)
     }

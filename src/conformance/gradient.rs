@@ -20,9 +20,9 @@ fn weights(gradient: &Gradient, result: &Tensor) -> Result<Tensor> {
 /// The results of a case (direct, decomposed) with their gradients to its inputs.
 pub(super) type Found = Vec<(&'static str, Tensor, Vec<Option<Tensor>>)>;
 
-pub(super) fn gradients(case: &Case, gradient: &Gradient, inputs: &[&Tensor]) -> Result<Found> {
+pub(super) async fn gradients(case: &Case, gradient: &Gradient, inputs: &[&Tensor]) -> Result<Found> {
     let leaves: Vec<_> = inputs.iter().map(|x| x.requires_grad()).collect();
-    let results = calls::run(&case.op, &case.args, &leaves.iter().collect::<Vec<_>>())?;
+    let results = calls::run(&case.op, &case.args, &leaves.iter().collect::<Vec<_>>()).await?;
     let how = [("", Some(results.direct)), ("decomposed: ", results.decomposed)];
     let found = how.into_iter().filter_map(|(how, result)| Some((how, result?)));
     found
@@ -51,11 +51,11 @@ pub(super) async fn close(found: &Tensor, want: &Tensor, tolerance: f64) -> Resu
 pub(super) async fn check(case: &Case, golden: &Checkpoint, inputs: &[&Tensor]) -> Result<()> {
     let Some(gradient) = &case.gradient else { return Ok(()) };
     let dtype = DType::from_name(&case.dtype)?;
-    let found = gradients(case, gradient, inputs)?;
+    let found = gradients(case, gradient, inputs).await?;
     let in_f32 = if matches!(dtype, DType::F16 | DType::BF16) {
         let wide = inputs.iter().map(|x| if x.dtype() == dtype { x.to_dtype(DType::F32) } else { Ok((*x).clone()) });
         let wide = wide.collect::<Result<Vec<_>>>()?;
-        Some(gradients(case, gradient, &wide.iter().collect::<Vec<_>>())?)
+        Some(gradients(case, gradient, &wide.iter().collect::<Vec<_>>()).await?)
     } else {
         None
     };
@@ -94,7 +94,7 @@ pub(super) async fn check_in_f64(case: &Case, golden: &Checkpoint, inputs: &[&Te
     if result.dtype() != DType::F64 {
         return Ok(());
     }
-    let second = if gradient.once { vec![None; inputs.len()] } else { second(case, gradient, &inputs)? };
+    let second = if gradient.once { vec![None; inputs.len()] } else { second(case, gradient, &inputs).await? };
     for &i in &gradient.second {
         let want = stored(golden, &format!("{} second {i}", case.name)).await?;
         // Where PyTorch gives zeros, the gradient may depend on nothing here.
@@ -108,14 +108,14 @@ pub(super) async fn check_in_f64(case: &Case, golden: &Checkpoint, inputs: &[&Te
     let w = weights(gradient, &result)?;
     for &i in &gradient.inputs {
         let value = async |moved: &[&Tensor]| {
-            calls::run(&case.op, &case.args, moved)?.direct.mul(&w)?.sum(..)?.to_scalar::<f64>().await
+            calls::run(&case.op, &case.args, moved).await?.direct.mul(&w)?.sum(..)?.to_scalar::<f64>().await
         };
         differences(&inputs, i, first[i].as_ref(), value).await.map_err(|e| fail("f64: ", i, e))?;
         if gradient.once {
             continue;
         }
         let value = async |moved: &[&Tensor]| {
-            let found = gradients(case, gradient, moved)?.remove(0).2;
+            let found = gradients(case, gradient, moved).await?.remove(0).2;
             let mut sum = 0.0;
             for (j, g) in found.iter().enumerate() {
                 if let Some(g) = g {
@@ -135,10 +135,10 @@ fn second_weights(gradient: &Gradient, i: usize, like: &Tensor) -> Result<Tensor
 }
 
 /// Gradients of the sum of a case's gradients, each times weights of its own.
-fn second(case: &Case, gradient: &Gradient, inputs: &[&Tensor]) -> Result<Vec<Option<Tensor>>> {
+async fn second(case: &Case, gradient: &Gradient, inputs: &[&Tensor]) -> Result<Vec<Option<Tensor>>> {
     let leaves: Vec<_> = inputs.iter().map(|x| x.requires_grad()).collect();
     let of: Vec<_> = leaves.iter().filter(|x| x.is_tracked()).collect();
-    let result = calls::run(&case.op, &case.args, &leaves.iter().collect::<Vec<_>>())?.direct;
+    let result = calls::run(&case.op, &case.args, &leaves.iter().collect::<Vec<_>>()).await?.direct;
     let w = weights(gradient, &result)?;
     let options = GradOptions { grad_outputs: Some(&[&w]), create_graph: true };
     let mut first = grad(&[&result], &of, options)?.into_iter();

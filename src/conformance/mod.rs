@@ -6,7 +6,7 @@
 //! zero-dimensional inputs. Fused operations run as their decomposition too. Gradients, and gradients of gradients, are
 //! compared with PyTorch's and with central differences in f64. Nothing here panics: a failure is an outcome, since a panic would end a browser's page.
 //! Natively `cargo test --lib conformance` runs it; in a browser a build with the feature `conformance` exports
-//! `run_conformance()`.
+//! `run_conformance("cpu")`, and with the feature `webgpu` also `run_conformance("webgpu")`.
 
 mod calls;
 #[cfg(test)]
@@ -219,7 +219,7 @@ async fn run_case(
     }
     let inputs: Vec<_> = inputs.iter().collect();
     let dtype = DType::from_name(&case.dtype)?;
-    let results = calls::run(&case.op, &case.args, &inputs)?;
+    let results = calls::run(&case.op, &case.args, &inputs).await?;
     for (how, found) in [("", Some(&results.direct)), ("decomposed: ", results.decomposed.as_ref())] {
         let Some(found) = found else { continue };
         let tolerance = case.tolerance.unwrap_or(tolerance(if found.dtype().is_float() {
@@ -322,18 +322,37 @@ async fn compare_absolute(found: &Tensor, want: &Tensor, limit: f64) -> Result<(
     Err(Error::argument("conformance", format!("results differ by {difference}, more than {limit}")))
 }
 
-/// Runs the suite on the CPU of the browser: `{"total": n, "failed": [{"name", "error"}, …]}` as JSON.
+/// Runs the suite in the browser on `cpu` or `webgpu`: `{"device", "total": n, "failed": [{"name", "error"}, …]}` as JSON.
 #[cfg(all(target_arch = "wasm32", feature = "conformance"))]
 #[wasm_bindgen::prelude::wasm_bindgen]
-pub async fn run_conformance() -> String {
-    match run(&Device::cpu()).await {
+pub async fn run_conformance(device: String) -> String {
+    let outcome = async {
+        let device = browser_device(&device).await?;
+        run(&device).await
+    };
+    match outcome.await {
         Ok(outcomes) => {
             let failed: Vec<_> = outcomes.iter().filter(|o| o.error.is_some()).collect();
-            serde_json::json!({ "total": outcomes.len(), "failed": failed }).to_string()
+            serde_json::json!({ "device": device, "total": outcomes.len(), "failed": failed }).to_string()
         }
         Err(error) => {
-            serde_json::json!({ "total": 0, "failed": [{ "name": "suite", "error": error.to_string() }] }).to_string()
+            let failed = [Outcome { name: "suite".into(), error: Some(error.to_string()) }];
+            serde_json::json!({ "device": device, "total": 0, "failed": failed }).to_string()
         }
+    }
+}
+
+/// A device of the browser by name; a GPU's fresh memory is poisoned.
+#[cfg(all(target_arch = "wasm32", feature = "conformance"))]
+async fn browser_device(name: &str) -> Result<Device> {
+    match name {
+        "cpu" => Ok(Device::cpu()),
+        #[cfg(feature = "webgpu")]
+        "webgpu" => {
+            let backend = crate::backend::webgpu::WebGpuBackend::open_with(true).await?;
+            Ok(Device::of(std::sync::Arc::new(backend)))
+        }
+        other => Err(Error::argument("run_conformance", format!("no device {other:?} in this build"))),
     }
 }
 

@@ -74,8 +74,8 @@ async fn broadcast(case: &Case, device: &Device) -> Result<()> {
 /// Compares what a case gives of two lists of inputs.
 async fn same(case: &Case, inputs: &[Tensor], reference: &[Tensor], dtype: Option<DType>, allowed: f64) -> Result<()> {
     let (inputs, reference): (Vec<_>, Vec<_>) = (inputs.iter().collect(), reference.iter().collect());
-    let found = calls::run(&case.op, &case.args, &inputs)?.direct;
-    let want = calls::run(&case.op, &case.args, &reference)?.direct;
+    let found = calls::run(&case.op, &case.args, &inputs).await?.direct;
+    let want = calls::run(&case.op, &case.args, &reference).await?.direct;
     if let Some(dtype) = dtype.filter(|_| want.dtype() == DType::F32 && case.args.get("dtype").is_none())
         && found.dtype() != dtype
     {
@@ -83,8 +83,8 @@ async fn same(case: &Case, inputs: &[Tensor], reference: &[Tensor], dtype: Optio
     }
     close(&found, &want, allowed).await?;
     let Some(gradient) = &case.gradient else { return Ok(()) };
-    let (_, _, found) = gradients(case, gradient, &inputs)?.remove(0);
-    let (_, _, want) = gradients(case, gradient, &reference)?.remove(0);
+    let (_, _, found) = gradients(case, gradient, &inputs).await?.remove(0);
+    let (_, _, want) = gradients(case, gradient, &reference).await?.remove(0);
     for (i, (found, want)) in found.iter().zip(&want).enumerate() {
         if let (Some(found), Some(want)) = (found, want) {
             let fail = |e| Error::argument("conformance", format!("gradient to input {i}: {e}"));

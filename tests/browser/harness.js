@@ -40,10 +40,14 @@ function executable() {
   return found;
 }
 
-/** Starts a browser with a new, empty profile. */
-export async function launch() {
+/**
+ * Starts a browser with a new, empty profile. With `webgpu` it has the adapter of the machine, or an emulation on the CPU;
+ * without, none.
+ */
+export async function launch({ webgpu = false } = {}) {
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'votive-test-'));
-  const browser = await chromium.launchPersistentContext(profile, { executablePath: executable(), headless: true, args: FLAGS });
+  const args = [...FLAGS, ...(webgpu ? ['--enable-unsafe-webgpu'] : [])];
+  const browser = await chromium.launchPersistentContext(profile, { executablePath: executable(), headless: true, args });
   // Not before the end of the process: the browser's own processes write to it for a moment after they were closed.
   process.on('exit', () => {
     try {

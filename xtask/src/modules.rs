@@ -67,11 +67,15 @@ pub const THREADS: Variant = Variant {
     ..SIMD
 };
 
+/// The browser's GPU, beside the processor without threads, which prepares what the GPU gets.
+pub const WEBGPU: Variant = Variant { name: "webgpu", features: "webgpu", ..SIMD };
+
 /// All modules of the package. None has code of another's kind; a page downloads one of a kind.
 pub const MODULES: &[Module] = &[
     Module { kind: &TEXT, variant: &SIMD, max_raw: 3_000_000, max_brotli: 900_000 },
     Module { kind: &TEXT, variant: &RELAXED, max_raw: 3_000_000, max_brotli: 900_000 },
     Module { kind: &TEXT, variant: &THREADS, max_raw: 3_000_000, max_brotli: 900_000 },
+    Module { kind: &TEXT, variant: &WEBGPU, max_raw: 3_600_000, max_brotli: 1_050_000 },
     Module { kind: &TENSOR, variant: &SIMD, max_raw: 1_500_000, max_brotli: 450_000 },
 ];
 

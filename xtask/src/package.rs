@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::files::{self, Fingerprint};
-use crate::modules::{CONFORMANCE, Kind, MODULES, Module, RELAXED, SIMD, THREADS, Variant};
+use crate::modules::{CONFORMANCE, Kind, MODULES, Module, RELAXED, SIMD, THREADS, Variant, WEBGPU};
 use crate::process::{self, capture, note, npm_program, step};
 use crate::workspace::Workspace;
 use crate::{size, system};
@@ -143,7 +143,7 @@ fn joined(thread: std::thread::ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
 pub fn build_conformance(workspace: &Workspace) -> Result<PathBuf> {
     prepare_bindgen(workspace)?;
     let out = workspace.scratch().join("conformance");
-    for variant in [&SIMD, &RELAXED, &THREADS] {
+    for variant in [&SIMD, &RELAXED, &THREADS, &WEBGPU] {
         let module = Module { kind: &CONFORMANCE, variant, max_raw: u64::MAX, max_brotli: u64::MAX };
         let wasm = compile(workspace, module.kind, module.variant, Effort::Quick)?;
         let glue = out.join(module.name());

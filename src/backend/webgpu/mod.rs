@@ -61,7 +61,8 @@ impl WebGpuBackend {
         Self::open_with(false).await
     }
 
-    async fn open_with(poison: bool) -> Result<Self> {
+    /// As [`WebGpuBackend::open`]; `poison` is for tests.
+    pub(crate) async fn open_with(poison: bool) -> Result<Self> {
         let gpu = Arc::new(Gpu::open().await?);
         let stats = Arc::new(Stats::default());
         let pool = Arc::new(Pool::new(gpu.clone(), stats.clone()));

@@ -133,9 +133,6 @@ fn unary(op: &str, args: &Args<'_>, x: &Tensor) -> Result<Option<Tensor>> {
             Tensor::cat(&parts.iter().rev().collect::<Vec<_>>(), args.dim("dim")?)?
         }
         "unbind" => Tensor::stack(&x.unbind(args.dim("dim")?)?.iter().rev().collect::<Vec<_>>(), 0)?,
-        "nonzero" => x.nonzero_sync()?,
-        "unique" => x.unique_sync()?.0,
-        "unique_counts" => x.unique_sync()?.1,
         "trace" => x.trace()?,
         "softmin" => x.softmin(args.dim("dim")?)?,
         "diff" => x.diff(args.dim("dim")?)?,
@@ -145,6 +142,17 @@ fn unary(op: &str, args: &Args<'_>, x: &Tensor) -> Result<Option<Tensor>> {
             let (start, end, base) = (args.number("start")?, args.number("end")?, args.number("base")?);
             Tensor::logspace(start, end, args.size("steps")?, base, x.dtype(), x.device())?
         }
+        _ => return Ok(None),
+    }))
+}
+
+/// Operations whose shapes depend on values, which a browser's GPU gives only to those who wait.
+pub(super) async fn awaited(op: &str, inputs: &[&Tensor]) -> Result<Option<Tensor>> {
+    Ok(Some(match (op, inputs) {
+        ("nonzero", [x]) => x.nonzero().await?,
+        ("unique", [x]) => x.unique().await?.0,
+        ("unique_counts", [x]) => x.unique().await?.1,
+        ("masked_select", [x, mask]) => x.masked_select(mask).await?,
         _ => return Ok(None),
     }))
 }
@@ -188,7 +196,6 @@ fn binary(op: &str, args: &Args<'_>, x: &Tensor, y: &Tensor) -> Result<Option<Te
         "index_fill" => x.index_fill(args.dim("dim")?, y, 2.5)?,
         "take" => x.take(y)?,
         "take_along_dim" => x.take_along_dim(y, args.dim("dim")?)?,
-        "masked_select" => x.masked_select_sync(y)?,
         "searchsorted" => x.cumsum(-1)?.searchsorted(y, args.flag("right"))?,
         "bucketize" => x.bucketize(&y.cumsum(-1)?, args.flag("right"))?,
         "index" => index(&args.text("how")?, x, y)?,
