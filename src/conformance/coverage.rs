@@ -274,7 +274,10 @@ const NOT_OPERATIONS: &[(&str, &[&str])] = &[
             "to_device",
         ],
     ),
-    ("forms without waiting of what cases await: their examples", &["masked_select_sync", "nonzero_sync", "unique_sync"]),
+    (
+        "forms without waiting of what cases await: their examples",
+        &["masked_select_sync", "nonzero_sync", "unique_sync"],
+    ),
     ("`all` of `isclose`, read: its example", &["allclose", "allclose_sync"]),
     ("any operation; all methods call it", &["apply"]),
 ];

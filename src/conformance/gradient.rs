@@ -89,7 +89,7 @@ pub(super) async fn check_in_f64(case: &Case, golden: &Checkpoint, inputs: &[&Te
     let wide = |x: &&Tensor| if x.dtype().is_float() { x.to_dtype(DType::F64) } else { Ok((*x).clone()) };
     let inputs = inputs.iter().map(wide).collect::<Result<Vec<_>>>()?;
     let inputs: Vec<_> = inputs.iter().collect();
-    let (_, result, first) = gradients(case, gradient, &inputs)?.remove(0);
+    let (_, result, first) = gradients(case, gradient, &inputs).await?.remove(0);
     // Some operations have a result of less precision whatever goes in.
     if result.dtype() != DType::F64 {
         return Ok(());
