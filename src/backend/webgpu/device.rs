@@ -77,6 +77,10 @@ impl Gpu {
             power_preference: wgpu::PowerPreference::HighPerformance,
             ..Default::default()
         };
+        #[cfg(target_arch = "wasm32")]
+        let browser = super::browser::BrowserAdapter::request().await?;
+        #[cfg(target_arch = "wasm32")]
+        let offered = browser.offer()?;
         let adapter = instance
             .request_adapter(&options)
             .await
@@ -84,7 +88,8 @@ impl Gpu {
         let (limits, found) = (adapter.limits(), adapter.get_info());
         let wanted = wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY;
         let features = adapter.features() & wanted;
-        let info = AdapterInfo {
+        #[cfg_attr(not(target_arch = "wasm32"), expect(unused_mut, reason = "the browser tells more"))]
+        let mut info = AdapterInfo {
             name: found.name,
             api: format!("{:?}", found.backend).to_lowercase(),
             driver: format!("{} {}", found.driver, found.driver_info).trim().to_string(),
@@ -103,6 +108,13 @@ impl Gpu {
         };
         let (device, queue) =
             adapter.request_device(&descriptor).await.map_err(|e| failed(format!("{}: {e}", info.name)))?;
+        #[cfg(target_arch = "wasm32")]
+        {
+            drop(offered);
+            info.name = browser.name();
+            info.software |= browser.is_software();
+            info.subgroups = super::browser::has_feature(&device, "subgroups");
+        }
         let faults = Arc::new(Mutex::new(Faults::default()));
         let reported = faults.clone();
         device.on_uncaptured_error(Arc::new(move |error| locked(&reported).errors.push(error)));

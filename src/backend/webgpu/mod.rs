@@ -5,6 +5,8 @@
 //! one is not added), an integer divided by zero is 0. Nothing is read or written out of bounds.
 
 mod attention;
+#[cfg(target_arch = "wasm32")]
+mod browser;
 mod device;
 mod elementwise;
 mod index;
