@@ -1,5 +1,10 @@
 export { isolate } from './isolation.js';
 export { TextModel } from './model.js';
+export { type LiveOptions, Transcriber, type TranscribeOptions, type TranscribeProgress, type TranscriberLoadOptions } from './transcriber.js';
+export { type Partial, type Segment, type SubtitleOptions, toSRT, toText, toVTT, Transcript, type TranscriptionStats, type Word } from './transcript.js';
+export type { MicrophoneOptions } from './audio/live.js';
+export type { AudioSource, Samples } from './audio/source.js';
+export type { TranscriberInfo } from './speech.js';
 export { TextStream } from './stream.js';
 export { Session, type SessionOptions } from './session.js';
 export type { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, CompletionUsage } from './completions.js';
@@ -12,6 +17,7 @@ export {
   InputError,
   NetworkError,
   OutOfMemoryError,
+  PermissionError,
   StorageError,
   UnsupportedError,
   VotiveError,

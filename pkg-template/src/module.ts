@@ -2,11 +2,13 @@
 import { NetworkError, OutOfMemoryError, UnsupportedError } from './errors.js';
 import { isNode, nodeFileSystem, pathOf } from './storage/node.js';
 import { GLUE, startThreads, type ThreadsGlue, usualThreads } from './threads.js';
+import type { SpeechModule } from './speech_module.js';
 import type { TextModule } from './text_module.js';
 import type { Build, EngineInfo } from './types.js';
 
 /** What each kind of module offers. */
 export interface Kinds {
+  speech: SpeechModule;
   text: TextModule;
 }
 /** What a module is for. */
@@ -19,6 +21,11 @@ interface Glue {
 
 /** The modules, by kind and build. Bundlers have to see each import as it is written here. */
 const MODULES: Record<Kind, Partial<Record<Build, () => Promise<unknown>>>> = {
+  speech: {
+    simd: () => import('./votive_speech_simd.js'),
+    relaxed: () => import('./votive_speech_relaxed.js'),
+    threads: GLUE.speech,
+  },
   text: {
     simd: () => import('./votive_text_simd.js'),
     relaxed: () => import('./votive_text_relaxed.js'),

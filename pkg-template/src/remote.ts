@@ -1,4 +1,5 @@
 // The page's side of the Worker: starts it, calls it, ends it.
+import type { Piece } from './audio/reader.js';
 import type { Backend, EngineGenerateOptions, EngineLoadOptions, GenerateEvent, Prompt } from './engine.js';
 import { abortReason, CrashError, DisposedError, fromWire, InputError, throwIfAborted, VotiveError } from './errors.js';
 import type { Call, Reply, Request } from './protocol.js';
@@ -13,7 +14,8 @@ interface Pending {
   resolve: (value: never) => void;
   reject: (error: unknown) => void;
   onProgress?: ((progress: LoadProgress) => void) | undefined;
-  onEvent?: ((event: GenerateEvent) => void) | undefined;
+  onEvent?: ((event: never) => void) | undefined;
+  pull?: (() => Promise<Piece | undefined>) | undefined;
 }
 
 /** A Worker of its own, whatever its engine is for: calls and their answers. */
@@ -52,7 +54,7 @@ export class WorkerLink {
     this.#close(new DisposedError());
   }
 
-  protected call<T>(call: Call, signal?: AbortSignal, handlers: Pick<Pending, 'onProgress' | 'onEvent'> = {}): Promise<T> {
+  protected call<T>(call: Call, signal?: AbortSignal, handlers: Pick<Pending, 'onProgress' | 'onEvent' | 'pull'> = {}): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#end) throw this.#end;
       throwIfAborted(signal);
@@ -79,8 +81,19 @@ export class WorkerLink {
     });
   }
 
-  #post(request: Request): void {
-    this.#worker.postMessage(request);
+  /** Sends the sound that the Worker asks for. */
+  async #feed(id: number, pending: Pending): Promise<void> {
+    try {
+      const piece = await pending.pull?.();
+      if (this.#pending.get(id) === pending) this.#post({ id, piece }, piece && [piece.samples.buffer]);
+    } catch (error) {
+      this.#post({ id, abort: true });
+      if (this.#pending.delete(id)) pending.reject(error);
+    }
+  }
+
+  #post(request: Request, transfer: Transferable[] = []): void {
+    this.#worker.postMessage(request, transfer);
   }
 
   #onReply(reply: Reply): void {
@@ -93,7 +106,9 @@ export class WorkerLink {
     } else if ('progress' in reply) {
       pending.onProgress?.(reply.progress);
     } else if ('event' in reply) {
-      pending.onEvent?.(reply.event);
+      pending.onEvent?.(reply.event as never);
+    } else if ('pull' in reply) {
+      void this.#feed(reply.id, pending);
     } else {
       this.#pending.delete(reply.id);
       if ('error' in reply) pending.reject(fromWire(reply.error));

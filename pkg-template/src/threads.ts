@@ -14,6 +14,7 @@ export interface ThreadsGlue {
 
 /** The modules that have threads. */
 export const GLUE = {
+  speech: () => import('./votive_speech_threads.js') as Promise<ThreadsGlue>,
   text: () => import('./votive_text_threads.js') as Promise<ThreadsGlue>,
 };
 

@@ -33,13 +33,25 @@ export interface Segment {
   noSpeechProbability: number | null;
 }
 
+/** Text of live sound that is not final yet. */
+export interface Partial {
+  /** Seconds from the beginning of the sound at which the text begins. */
+  start: number;
+  /** Seconds up to which sound was heard. */
+  end: number;
+  /** The beginning of the text, which stays as it is. */
+  committed: string;
+  /** What follows, which may change. */
+  text: string;
+}
+
 /** What a transcription cost. */
 export interface TranscriptionStats {
   /** Length of the sound in seconds. */
   audioSeconds: number;
-  /** Seconds from the first sound to the end, those in which the engine waited for sound included. */
+  /** Seconds that the engine worked. */
   seconds: number;
-  /** Seconds of sound in a second: `audioSeconds / seconds`. */
+  /** How many times faster than the sound: `audioSeconds / seconds`. */
   speed: number;
   /** Windows of 30 seconds heard. */
   windows: number;

@@ -1,21 +1,29 @@
 // The Worker's side: takes calls, answers them. The page's side is remote.ts.
+import type { Piece } from './audio/reader.js';
 import { LocalBackend } from './engine.js';
 import { AbortError, toWire } from './errors.js';
 import type { Call, Reply, Request } from './protocol.js';
+import { LocalSpeech } from './speech.js';
 
-const backend = new LocalBackend();
+const text = new LocalBackend();
+const speech = new LocalSpeech();
+/** The one of them that has a model: a Worker has one. */
+let engine: LocalBackend | LocalSpeech = text;
 const running = new Map<number, AbortController>();
+/** Transcriptions that have asked for sound. */
+const waiting = new Map<number, (piece: Piece | undefined) => void>();
 const reply = (message: Reply) => (globalThis as unknown as { postMessage(message: Reply): void }).postMessage(message);
 
 addEventListener('message', ({ data }: MessageEvent<Request>) => {
   if ('abort' in data) running.get(data.id)?.abort(new AbortError());
+  else if ('piece' in data) waiting.get(data.id)?.(data.piece);
   else void answer(data.id, data.call);
 });
 
 // A trap outside of any promise, for instance when memory ran out: all calls that wait have to be told.
 addEventListener('error', (event) => {
   event.preventDefault();
-  reply({ fatal: toWire(backend.explain(event.error ?? event.message)) });
+  reply({ fatal: toWire(engine.explain(event.error ?? event.message)) });
 });
 
 async function answer(id: number, call: Call): Promise<void> {
@@ -27,20 +35,32 @@ async function answer(id: number, call: Call): Promise<void> {
     reply({ id, error: toWire(error) });
   } finally {
     running.delete(id);
+    waiting.delete(id);
   }
 }
 
 function perform(id: number, call: Call, signal: AbortSignal): Promise<unknown> {
   switch (call.method) {
     case 'load':
-      return backend.load(call.source, call.options, (progress) => reply({ id, progress }), signal);
+      return text.load(call.source, call.options, (progress) => reply({ id, progress }), signal);
     case 'generate':
-      return backend.generate(call.prompt, call.options, (event) => reply({ id, event }), signal);
+      return text.generate(call.prompt, call.options, (event) => reply({ id, event }), signal);
     case 'tokenize':
-      return backend.tokenize(call.text, call.addSpecial);
+      return text.tokenize(call.text, call.addSpecial);
     case 'detokenize':
-      return backend.detokenize(call.ids);
+      return text.detokenize(call.ids);
     case 'applyChatTemplate':
-      return backend.applyChatTemplate(call.messages, call.addGenerationPrompt);
+      return text.applyChatTemplate(call.messages, call.addGenerationPrompt);
+    case 'loadSpeech':
+      engine = speech;
+      return speech.load(call.source, call.options, (progress) => reply({ id, progress }), signal);
+    case 'transcribe': {
+      const pull = () =>
+        new Promise<Piece | undefined>((resolve) => {
+          waiting.set(id, resolve);
+          reply({ id, pull: true });
+        });
+      return speech.transcribe(pull, call.live, call.options, (event) => reply({ id, event }), signal);
+    }
   }
 }

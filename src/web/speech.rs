@@ -13,11 +13,11 @@ use crate::{
     dtype::DType,
     error::{Error, Result},
     task::{
-        Segment, TranscribeOptions, TranscribeStep, Transcriber, TranscriberOptions, Transcription, TranscriptionStats,
-        default_clock,
+        LiveOptions, Partial, Segment, TranscribeStep, Transcriber, TranscriberOptions, Transcription,
+        TranscriptionStats, default_clock,
     },
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{cell::RefCell, rc::Rc};
 use wasm_bindgen::prelude::*;
 
@@ -33,10 +33,12 @@ export interface WasmTranscribeOptions { language?: string; task?: "transcribe" 
 export interface WasmWord { text: string; start: number; end: number; probability: number }
 export interface WasmSegment { id: number; start: number; end: number; text: string; tokens: number[]; words?: WasmWord[];
   temperature: number; averageLogProbability: number; compressionRatio: number; noSpeechProbability: number | null }
+export interface WasmLiveOptions { interval?: number; pause?: number; speechThreshold?: number; longest?: number }
+export interface WasmPartial { start: number; end: number; committed: string; text: string }
 export interface WasmTranscriptionStats { audioSeconds: number; windows: number; tokens: number; fallbacks: number;
   encodeMs: number; decodeMs: number; alignMs: number }
 export type WasmTranscribeStep = { kind: "needAudio" } | { kind: "working"; position: number; tokens: number } |
-  { kind: "segment"; segment: WasmSegment } |
+  { kind: "partial"; partial: WasmPartial } | { kind: "segment"; segment: WasmSegment } |
   { kind: "done"; language: string; memoryBytes: number; stats: WasmTranscriptionStats };
 "#;
 
@@ -57,6 +59,9 @@ extern "C" {
     /// `WasmSpeechInfo`
     #[wasm_bindgen(typescript_type = "WasmSpeechInfo")]
     pub type SpeechInfo;
+    /// `WasmLiveOptions`
+    #[wasm_bindgen(typescript_type = "WasmLiveOptions | undefined")]
+    pub type Live;
 }
 
 #[derive(Default, Deserialize)]
@@ -82,6 +87,7 @@ struct JsInfo {
 enum JsStep {
     NeedAudio,
     Working { position: f64, tokens: usize },
+    Partial { partial: Partial },
     Segment { segment: Segment },
     Done { language: &'static str, memory_bytes: f64, stats: TranscriptionStats },
 }
@@ -130,17 +136,28 @@ impl WasmTranscriber {
     /// Begins a transcription; nothing is computed before its first step.
     pub fn start(&self, transcribe: Transcribe) -> std::result::Result<WasmTranscription, JsValue> {
         alive()?;
-        let begin = || self.0.start(&transcribe_options(&transcribe)?);
-        let running = Running { transcription: begin().map_err(to_js)?, resampler: None };
-        Ok(WasmTranscription(Rc::new(RefCell::new(Some(running)))))
+        running(|| self.0.start(&all_options("transcribe", &transcribe)?))
+    }
+
+    /// Begins a transcription of live sound, which gives texts while somebody speaks.
+    #[wasm_bindgen(js_name = startLive)]
+    pub fn start_live(&self, transcribe: Transcribe, live: Live) -> std::result::Result<WasmTranscription, JsValue> {
+        alive()?;
+        let live = || all_options::<LiveOptions>("live", &live);
+        running(|| self.0.start_live(&all_options("transcribe", &transcribe)?, &live()?, None))
     }
 }
 
-/// Options of a transcription; `undefined` and `null` fields are as if not given.
-fn transcribe_options(value: &JsValue) -> Result<TranscribeOptions> {
-    let known = serde_json::to_value(TranscribeOptions::default()).unwrap_or_default();
+fn running(begin: impl FnOnce() -> Result<Transcription>) -> std::result::Result<WasmTranscription, JsValue> {
+    let running = Running { transcription: begin().map_err(to_js)?, resampler: None };
+    Ok(WasmTranscription(Rc::new(RefCell::new(Some(running)))))
+}
+
+/// Options of which all fields of `T` are known; `undefined` and `null` fields are as if not given.
+fn all_options<T: Default + Serialize + DeserializeOwned>(op: &'static str, value: &JsValue) -> Result<T> {
+    let known = serde_json::to_value(T::default()).unwrap_or_default();
     let known: Vec<&str> = known.as_object().into_iter().flat_map(|o| o.keys()).map(String::as_str).collect();
-    options("transcribe", value, &known)
+    options(op, value, &known)
 }
 
 struct Running {
@@ -178,6 +195,7 @@ impl Running {
         Ok(match self.transcription.step().await? {
             TranscribeStep::NeedAudio => JsStep::NeedAudio,
             TranscribeStep::Working { position, tokens } => JsStep::Working { position, tokens },
+            TranscribeStep::Partial(partial) => JsStep::Partial { partial },
             TranscribeStep::Segment(segment) => JsStep::Segment { segment },
             TranscribeStep::Done(stats) => {
                 let language = self.transcription.language().unwrap_or_default();

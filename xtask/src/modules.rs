@@ -33,6 +33,8 @@ pub struct Module {
 
 /// Text models, which the package itself loads.
 const TEXT: Kind = Kind { name: "text", features: "text" };
+/// Speech to text, which the package itself loads.
+const SPEECH: Kind = Kind { name: "speech", features: "whisper" };
 /// Tensors, which `votive/tensor` loads.
 const TENSOR: Kind = Kind { name: "tensor", features: "tensor-js,conv,fft" };
 /// The conformance suite: not in the package, but for tests of every variant.
@@ -76,6 +78,9 @@ pub const MODULES: &[Module] = &[
     Module { kind: &TEXT, variant: &RELAXED, max_raw: 3_000_000, max_brotli: 900_000 },
     Module { kind: &TEXT, variant: &THREADS, max_raw: 3_000_000, max_brotli: 900_000 },
     Module { kind: &TEXT, variant: &WEBGPU, max_raw: 3_600_000, max_brotli: 1_050_000 },
+    Module { kind: &SPEECH, variant: &SIMD, max_raw: 3_400_000, max_brotli: 1_050_000 },
+    Module { kind: &SPEECH, variant: &RELAXED, max_raw: 3_400_000, max_brotli: 1_050_000 },
+    Module { kind: &SPEECH, variant: &THREADS, max_raw: 3_400_000, max_brotli: 1_050_000 },
     Module { kind: &TENSOR, variant: &SIMD, max_raw: 1_500_000, max_brotli: 450_000 },
 ];
 

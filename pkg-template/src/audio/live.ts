@@ -1,9 +1,6 @@
 // Live sound: a MediaStream, through an AudioWorklet.
 import { InputError, PermissionError, UnsupportedError } from '../errors.js';
-import type { AudioReader } from './reader.js';
-
-/** Seconds of sound that may wait for an engine that is slower than speech; what comes beyond is left out. */
-const MOST_WAITING_SECONDS = 120;
+import type { AudioReader, Piece } from './reader.js';
 
 /** Which microphone, and how it is to be heard. */
 export interface MicrophoneOptions {
@@ -33,8 +30,8 @@ export async function openMicrophone({ deviceId, ...processing }: MicrophoneOpti
   }
 }
 
-/** Listens to a stream until it ends or `until` says so. */
-export async function openLive(stream: MediaStream, until: AbortSignal | undefined): Promise<AudioReader> {
+/** Listens to a stream until it ends or `until` says so; `onSound` hears it as it comes. */
+export async function openLive(stream: MediaStream, until: AbortSignal | undefined, onSound: (sound: Piece) => void): Promise<AudioReader> {
   const tracks = stream.getAudioTracks();
   if (tracks.length === 0) throw new InputError('the MediaStream has no sound: it has no audio track');
   const context = new AudioContext();
@@ -61,7 +58,8 @@ export async function openLive(stream: MediaStream, until: AbortSignal | undefin
   capture.port.onmessage = ({ data }: MessageEvent<Float32Array>) => {
     // A track that the page stops itself tells nobody.
     if (tracks.every((track) => track.readyState === 'ended')) return end();
-    if (isOver || count > MOST_WAITING_SECONDS * sampleRate) return;
+    if (isOver) return;
+    onSound({ samples: data, sampleRate });
     waiting.push(data);
     count += data.length;
     wake();

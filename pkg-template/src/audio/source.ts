@@ -5,7 +5,7 @@ import { isNode, openPath, pathOf } from '../storage/node.js';
 import { ByteReader } from './bytes.js';
 import { decodeWhole, fromBuffer, MOST_BYTES } from './decode.js';
 import { openLive } from './live.js';
-import { type AudioReader, fromChannels } from './reader.js';
+import { type AudioReader, fromChannels, type Piece } from './reader.js';
 import { isWav, openWav } from './wav.js';
 
 /** Samples of one channel, from -1 to 1 (integers: over their whole range). */
@@ -19,15 +19,25 @@ const SAMPLE_RATE = 16_000;
 /** Bytes of a file that are read at once in Node. */
 const READ = 1 << 20;
 
-/** Opens the sound of `source`. `until` ends live sound. */
-export async function openAudio(source: AudioSource, signal: AbortSignal, until: AbortSignal | undefined): Promise<AudioReader> {
-  if (typeof MediaStream === 'function' && source instanceof MediaStream) return openLive(source, until);
+/** Opens the sound of `source`. `until` ends live sound; `onSound` hears what is read, live sound as it comes. */
+export async function openAudio(source: AudioSource, signal: AbortSignal, until: AbortSignal | undefined, onSound: (sound: Piece) => void): Promise<AudioReader> {
+  if (typeof MediaStream === 'function' && source instanceof MediaStream) return openLive(source, until, onSound);
+  const reader = await openStill(source as Exclude<AudioSource, MediaStream>, signal);
+  const next = async () => {
+    const samples = await reader.next();
+    if (samples) onSound({ samples, sampleRate: reader.sampleRate });
+    return samples;
+  };
+  return { sampleRate: reader.sampleRate, seconds: reader.seconds, isLive: false, next, close: () => reader.close() };
+}
+
+async function openStill(source: Exclude<AudioSource, MediaStream>, signal: AbortSignal): Promise<AudioReader> {
   if (typeof AudioBuffer === 'function' && source instanceof AudioBuffer) return fromBuffer(source);
   if (isSamples(source)) return fromSamples(source, SAMPLE_RATE);
   if (typeof source === 'string' || source instanceof URL) return fromAddress(String(source), signal);
   if (source instanceof Blob) return fromBytes(source.stream(), nameOf(source));
   if (source instanceof ArrayBuffer || source instanceof Uint8Array) return fromBytes(new Blob([source as BlobPart]).stream(), 'the sound');
-  const { samples, sampleRate } = (source ?? {}) as { samples?: unknown; sampleRate?: unknown };
+  const { samples, sampleRate } = ((source as unknown) ?? {}) as { samples?: unknown; sampleRate?: unknown };
   if (isSamples(samples)) {
     if (typeof sampleRate !== 'number' || !(sampleRate > 0)) throw new InputError(`sampleRate has to be the samples in a second, not ${String(sampleRate)}`);
     return fromSamples(samples, Math.round(sampleRate));
