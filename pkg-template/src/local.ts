@@ -16,6 +16,7 @@ export interface FileOptions extends ResolveOptions, EngineChoice {
 export interface ReadableFile {
   name: string;
   size: number;
+  /** Bytes from `offset`: at least one, except at the end of the file, and at most `length`. They are good until the next read. */
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
@@ -66,10 +67,12 @@ export abstract class LocalEngine<K extends Kind, Model extends { free(): void }
       const files: OpenFile[] = [];
       let refs: FileRef[] = [];
       try {
-        let loaded;
-        [refs, loaded] = await Promise.all([resolve(source, options, context), loadModule(this.#kind, options)]);
+        const open = async () => {
+          refs = await resolve(source, options, context);
+          await openAll(refs, context, files);
+        };
+        const [loaded] = await Promise.all([loadModule(this.#kind, options), open()]);
         this.#engine = loaded;
-        await openAll(refs, context, files);
         this.#model = await this.#read(loaded.module, files, onProgress, either, read);
         await Promise.all([loaded.settled, ...files.map((file) => file.done)]);
         throwIfAborted(signal);
@@ -218,7 +221,8 @@ async function openAll(refs: FileRef[], context: DownloadContext, files: OpenFil
 /** Files come with any name (`blob:` URLs, bytes): the kind of weights is seen from how they begin. */
 async function withExtension(file: OpenFile): Promise<OpenFile> {
   if (/\.[a-z0-9]{2,12}$/i.test(file.name)) return file;
-  const magic = new TextDecoder('latin1').decode(await file.read(0, 4));
+  let magic = '';
+  for (let bytes; magic.length < 4 && (bytes = await file.read(magic.length, 4 - magic.length)).length > 0; ) magic += new TextDecoder('latin1').decode(bytes);
   file.name += magic === 'GGUF' ? '.gguf' : '.safetensors';
   return file;
 }

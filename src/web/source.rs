@@ -4,12 +4,15 @@ use super::options::from_js;
 use crate::{
     backend::{LocalFuture, cpu::Buffer},
     error::{Error, Result},
-    format::{ByteSource, source::PIECE},
+    format::ByteSource,
 };
 use js_sys::{Array, Function, Promise, Reflect, Uint8Array};
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
+
+/// The most bytes to ask for at once: what is in flight beside the tensor being filled stays small.
+const PIECE: usize = 1 << 20;
 
 /// Has the caller asked to stop?
 pub type IsAborted = Rc<dyn Fn() -> bool>;
@@ -46,7 +49,8 @@ impl JsSource {
         files.iter().map(|file| Ok(Box::new(Self::new(file, aborted.clone())?) as Box<dyn ByteSource>)).collect()
     }
 
-    async fn piece(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+    /// Reads some bytes into the beginning of `out`; returns how many.
+    async fn piece(&self, offset: u64, out: &mut [u8]) -> Result<usize> {
         if (self.aborted)() {
             return Err(Error::Aborted);
         }
@@ -57,12 +61,13 @@ impl JsSource {
         let Ok(bytes) = bytes.dyn_into::<Uint8Array>() else {
             return Err(Error::format(&self.name, "its read() did not give a Uint8Array"));
         };
-        if bytes.length() as usize != out.len() {
-            let message = format!("asked for {} bytes at {offset}, was given {}", out.len(), bytes.length());
+        let given = bytes.length() as usize;
+        if given == 0 || given > out.len() {
+            let message = format!("asked for {} bytes at {offset}, was given {given}", out.len());
             return Err(Error::format(&self.name, message));
         }
-        bytes.copy_to(out);
-        Ok(())
+        bytes.copy_to(&mut out[..given]);
+        Ok(given)
     }
 }
 
@@ -76,10 +81,11 @@ impl ByteSource for JsSource {
     fn read(&self, offset: u64, len: usize) -> LocalFuture<'_, Result<Buffer>> {
         Box::pin(async move {
             let mut buffer = Buffer::zeroed(len)?;
-            let mut at = offset;
-            for piece in buffer.bytes_mut().chunks_mut(PIECE) {
-                self.piece(at, piece).await?;
-                at += piece.len() as u64;
+            let bytes = buffer.bytes_mut();
+            let mut done = 0;
+            while done < len {
+                let end = len.min(done + PIECE);
+                done += self.piece(offset + done as u64, &mut bytes[done..end]).await?;
             }
             Ok(buffer)
         })

@@ -9,7 +9,7 @@ import type { LoadProgress } from '../types.js';
 export interface OpenFile {
   name: string;
   size: number;
-  /** The bytes from `offset`, fewer than `length` only at the end of the file. */
+  /** Bytes from `offset`: at least one, except at the end of the file, and at most `length`. They are good until the next read. */
   read(offset: number, length: number): Promise<Uint8Array>;
   /** Resolves when all of the file is there, rejects when it cannot be had. */
   done: Promise<void>;
@@ -39,6 +39,10 @@ export const MEMORY_LIMIT = 2 ** 32;
 /** How often a download that broke is taken up again without a byte of progress, and the first wait in milliseconds. */
 const RETRIES = 4;
 const FIRST_WAIT_MS = 400;
+/** Bytes that came last are kept at hand, so that the engine need not read again what was just written. */
+const AT_HAND = 16 << 20;
+/** Milliseconds that a download waits for the engine to take them, before it lets go of the first of them. */
+const PATIENCE_MS = 100;
 /** Milliseconds between two reports of progress. */
 const REPORT_MS = 50;
 
@@ -88,6 +92,7 @@ class Download implements OpenFile {
   readonly name: string;
   size = 0;
   readonly done: Promise<void>;
+  readonly #recent = new Recent();
   /** Resolves when the download has ended in any way and its file is let go of. */
   readonly settled: Promise<void>;
   readonly #remote: Remote;
@@ -128,11 +133,10 @@ class Download implements OpenFile {
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     if (this.#hasFailed) throw this.#failure;
-    const until = Math.min(offset + length, this.size);
-    if (until > this.#file.length && !this.#isComplete) {
-      await new Promise<void>((resolve, reject) => this.#waiting.push({ until, resolve, reject }));
+    if (offset >= this.#file.length && !this.#isComplete) {
+      await new Promise<void>((resolve, reject) => this.#waiting.push({ until: offset + 1, resolve, reject }));
     }
-    return this.#file.read(offset, Math.max(0, until - offset));
+    return this.#recent.take(offset, length) ?? this.#file.read(offset, Math.max(0, Math.min(length, this.#file.length - offset)));
   }
 
   async close(): Promise<void> {
@@ -155,8 +159,8 @@ class Download implements OpenFile {
       try {
         await this.#attempt(resumeFrom, signal, onSize);
         this.#isComplete = true;
-        await this.#file.finish(this.#entry(true));
         this.#wake();
+        await this.#file.finish(this.#entry(true));
         this.#report(true);
         onSize();
         return;
@@ -220,9 +224,12 @@ class Download implements OpenFile {
       if (signal.aborted) await reader.cancel();
       signal.throwIfAborted();
       if (done) break;
+      const at = this.#file.length;
       await this.#file.append(value);
+      this.#recent.add(at, value);
       this.#wake();
       this.#report(false);
+      if (this.#waiting.length === 0) await this.#recent.hasRoom();
     }
     const received = this.#file.length;
     if (this.size === 0 || (promised === undefined && received > this.size && !isResumed)) this.size = received; // unknown, or told of the compressed form
@@ -270,6 +277,43 @@ class Download implements OpenFile {
     if (!isDue && now - this.#reported < REPORT_MS) return;
     this.#reported = now;
     this.#context.onProgress({ phase: 'download', file: this.name, loadedBytes: this.#file.length, totalBytes: this.size, fromCache: false });
+  }
+}
+
+/** The bytes that came last, in the pieces in which they came, until they are taken or become too many. */
+class Recent {
+  #pieces: { start: number; bytes: Uint8Array }[] = [];
+  #length = 0;
+  #onRoom: (() => void) | undefined;
+
+  add(start: number, bytes: Uint8Array): void {
+    this.#pieces.push({ start, bytes });
+    this.#length += bytes.length;
+  }
+
+  /** Bytes from `offset` on when they are here; those before them are let go of. */
+  take(offset: number, length: number): Uint8Array | undefined {
+    const index = this.#pieces.findIndex(({ start, bytes }) => offset >= start && offset < start + bytes.length);
+    if (index < 0) return undefined;
+    this.#drop(index);
+    const { start, bytes } = this.#pieces[0]!;
+    return bytes.subarray(offset - start, offset - start + length);
+  }
+
+  /** Resolves when there is room for more, or nobody takes anything for a while. */
+  async hasRoom(): Promise<void> {
+    if (this.#length <= AT_HAND) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, PATIENCE_MS);
+      this.#onRoom = () => (clearTimeout(timer), resolve());
+    });
+    this.#onRoom = undefined;
+    while (this.#length > AT_HAND) this.#drop(1);
+  }
+
+  #drop(count: number): void {
+    for (const { bytes } of this.#pieces.splice(0, count)) this.#length -= bytes.length;
+    if (this.#length <= AT_HAND) this.#onRoom?.();
   }
 }
 

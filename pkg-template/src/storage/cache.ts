@@ -68,7 +68,12 @@ export async function keepText(url: string, text: string, model: string): Promis
 /** The text kept under `url`. */
 export async function keptText(url: string): Promise<string | undefined> {
   const file = await lookup(url);
-  return file && new TextDecoder().decode(await file.read(0, file.length));
+  if (!file) return undefined;
+  try {
+    return new TextDecoder().decode(await file.read(0, file.length));
+  } finally {
+    await file.close();
+  }
 }
 
 /** Throws when the browser would not keep `bytes` more. */

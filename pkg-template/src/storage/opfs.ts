@@ -8,10 +8,9 @@ interface SyncHandle {
   write(buffer: Uint8Array, options: { at: number }): number;
   truncate(size: number): void;
   getSize(): number;
-  flush(): void;
   close(): void;
 }
-type FileHandle = FileSystemFileHandle & { createSyncAccessHandle?(): Promise<SyncHandle> };
+type FileHandle = FileSystemFileHandle & { createSyncAccessHandle?(options?: { mode: 'read-only' }): Promise<SyncHandle> };
 type DirectoryHandle = FileSystemDirectoryHandle & { keys(): AsyncIterable<string> };
 
 const FOLDER = 'votive';
@@ -37,7 +36,7 @@ class OpfsStore implements Store {
     const key = await keyOf(url);
     const entry = await this.#entry(key);
     const bytes = entry?.complete && entry.url === url ? await this.#file(`${key}.bin`) : undefined;
-    return entry && bytes && bytes.size === entry.size ? new OpfsFile(this.#folder, key, entry, bytes) : undefined;
+    return entry && bytes && bytes.size === entry.size ? new OpfsFile(this.#folder, key, entry, (await this.#reader(`${key}.bin`)) ?? bytes) : undefined;
   }
 
   async open(url: string): Promise<StoredFile> {
@@ -73,6 +72,15 @@ class OpfsStore implements Store {
     }
   }
 
+  /** The file for reading at once; only Workers have that, and not while another tab has it in another way. */
+  async #reader(name: string): Promise<SyncHandle | undefined> {
+    try {
+      return await ((await this.#folder.getFileHandle(name)) as FileHandle).createSyncAccessHandle?.({ mode: 'read-only' });
+    } catch {
+      return undefined;
+    }
+  }
+
   async #entry(key: string): Promise<StoredEntry | undefined> {
     try {
       const entry = JSON.parse((await (await this.#file(`${key}.json`))?.text()) ?? '') as StoredEntry;
@@ -89,7 +97,7 @@ async function openSync(handle: FileHandle): Promise<SyncHandle> {
     try {
       return await handle.createSyncAccessHandle!();
     } catch (error) {
-      if ((error as DOMException).name !== 'NoModificationAllowedError' || attempt === 10) throw error;
+      if ((error as DOMException).name !== 'NoModificationAllowedError' || attempt === 40) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
@@ -106,7 +114,7 @@ class OpfsFile implements StoredFile {
   length: number;
   readonly #folder: DirectoryHandle;
   readonly #key: string;
-  /** Open for writing, or complete and open for reading by anyone. */
+  /** Open, or complete and to be read by anyone. */
   #bytes: SyncHandle | Blob;
   /** While it goes from the one to the other. */
   #reopened: Promise<void> | undefined;
@@ -163,7 +171,8 @@ class OpfsFile implements StoredFile {
 
   #closeWriter(): void {
     if (this.#bytes instanceof Blob) return;
-    this.#bytes.flush();
+    // Not flushed to the disk, which takes as long as the download from near by: the system does that, and a file that lost its end
+    // when the power failed is seen by its size.
     this.#bytes.close();
   }
 
@@ -174,7 +183,6 @@ class OpfsFile implements StoredFile {
     try {
       access.truncate(0);
       access.write(new TextEncoder().encode(JSON.stringify(entry)), { at: 0 });
-      access.flush();
     } finally {
       access.close();
     }
