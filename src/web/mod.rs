@@ -1,5 +1,6 @@
 //! The face for JavaScript: what the npm package calls. Small on purpose; the friendly API is TypeScript. The package ships
-//! two modules: text models (feature `text`) and tensors (feature `tensor-js`), so that nobody downloads what is not used.
+//! a module for each kind of work (text models are the feature `text`, tensors `tensor-js`), so that nobody downloads what is not
+//! used, and each in builds for what browsers can do (`xtask/src/modules.rs`).
 //!
 //! Long work is a `Promise` of one short step, so that the worker's event loop turns in between. Errors are `Error`
 //! objects whose `kind` is [`Error::kind`](crate::Error::kind), or `panic` for a fault of the engine itself.
@@ -27,6 +28,8 @@ pub use model::{WasmGeneration, WasmTextModel};
 #[cfg(feature = "whisper")]
 pub use speech::{WasmTranscriber, WasmTranscription};
 pub use threads::threads;
+#[cfg(all(feature = "conformance", target_feature = "atomics"))]
+pub use threads::trap_in_thread;
 #[cfg(target_feature = "atomics")]
 pub use threads::{run_thread, thread_failed, thread_parts};
 

@@ -29,3 +29,18 @@ pub fn run_thread() {
 pub fn thread_failed() {
     pool::report_failure();
 }
+
+/// Traps in one of the engine's threads, in the middle of a task, for tests.
+#[cfg(all(feature = "conformance", target_feature = "atomics"))]
+#[wasm_bindgen(js_name = trapInThread)]
+pub fn trap_in_thread() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let (own, has_begun) = (std::thread::current().id(), AtomicBool::new(false));
+    pool::parallel(2, |_| {
+        if std::thread::current().id() != own {
+            has_begun.store(true, Ordering::SeqCst);
+            core::arch::wasm32::unreachable();
+        }
+        while !has_begun.load(Ordering::SeqCst) {}
+    });
+}
