@@ -14,8 +14,8 @@ export interface ThreadsGlue {
 
 /** The modules that have threads. */
 export const GLUE = {
-  speech: () => import('./votive_speech_threads.js') as Promise<ThreadsGlue>,
-  text: () => import('./votive_text_threads.js') as Promise<ThreadsGlue>,
+  speech: () => import('./votive_speech_threads.js') as Promise<unknown> as Promise<ThreadsGlue>,
+  text: () => import('./votive_text_threads.js') as Promise<unknown> as Promise<ThreadsGlue>,
 };
 
 /** To a new thread. */
