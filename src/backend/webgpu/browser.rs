@@ -99,7 +99,9 @@ impl BrowserAdapter {
             let descriptor = if descriptor.is_object() { descriptor } else { Object::new().into() };
             let features = Array::new();
             if let Some(wanted) = get(&descriptor, "requiredFeatures").dyn_ref::<Array>() {
-                wanted.iter().for_each(|feature| drop(features.push(&feature)));
+                for feature in wanted.iter() {
+                    features.push(&feature);
+                }
             }
             for feature in FEATURES.into_iter().filter(|feature| has(&adapter, feature)) {
                 features.push(&feature.into());
