@@ -150,12 +150,7 @@ impl TextGenerator {
             return Err(Error::argument("load", "prefill_chunk is 0, must be at least 1"));
         }
         let checkpoint = Checkpoint::open(sources).await?;
-        let config_json = text_file(&checkpoint, "config.json").await?;
-        let config = match (checkpoint.metadata(), &config_json) {
-            (Some(metadata), _) => DecoderConfig::from_gguf(metadata, &checkpoint)?,
-            (None, Some(json)) => DecoderConfig::from_json(json)?,
-            (None, None) => return Err(missing(&checkpoint, "config.json")),
-        };
+        let (config, config_json) = read_config(&checkpoint).await?;
         let context_length = context_length(options.context_length, &config)?;
         if let Some(available) = options.memory_limit.or_else(memory::available) {
             let file = checkpoint.files().next().unwrap_or("the model").to_owned();
@@ -342,6 +337,17 @@ fn context_length(wanted: Option<usize>, config: &DecoderConfig) -> Result<usize
 fn missing(checkpoint: &Checkpoint, file: &str) -> Error {
     let given: Vec<_> = checkpoint.files().collect();
     Error::argument("load", format!("{file} is missing; safetensors need it. Given: {}", given.join(", ")))
+}
+
+/// The model's configuration, and the text of `config.json` if there is one.
+pub(super) async fn read_config(checkpoint: &Checkpoint) -> Result<(DecoderConfig, Option<String>)> {
+    let json = text_file(checkpoint, "config.json").await?;
+    let config = match (checkpoint.metadata(), &json) {
+        (Some(metadata), _) => DecoderConfig::from_gguf(metadata, checkpoint)?,
+        (None, Some(json)) => DecoderConfig::from_json(json)?,
+        (None, None) => return Err(missing(checkpoint, "config.json")),
+    };
+    Ok((config, json))
 }
 
 async fn text_file(checkpoint: &Checkpoint, name: &str) -> Result<Option<String>> {

@@ -25,6 +25,7 @@
 mod clock;
 mod generation;
 mod generator;
+mod measure;
 mod memory;
 #[cfg(feature = "whisper")]
 mod transcribe;
@@ -33,6 +34,7 @@ pub use crate::models::LoadProgress;
 pub use clock::{Clock, default_clock};
 pub use generation::{FinishReason, Generation, GenerationStats, Step};
 pub use generator::{GenerateOptions, LoadOptions, ModelInfo, Prompt, TextGenerator};
+pub use measure::measure_decode;
 #[cfg(feature = "whisper")]
 pub use transcribe::{
     LANGUAGES, LiveOptions, Partial, Segment, Task, Timestamps, TranscribeOptions, TranscribeStep, Transcriber,

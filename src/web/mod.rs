@@ -7,6 +7,8 @@
 
 mod convert;
 #[cfg(feature = "text")]
+mod device;
+#[cfg(feature = "text")]
 mod model;
 #[cfg(feature = "text")]
 mod options;

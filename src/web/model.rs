@@ -2,17 +2,16 @@
 
 use super::{
     convert::to_js,
-    memory_bytes,
+    device, memory_bytes,
     options::{from_js, generate_options, messages, options, prompt, to_value},
     promise::{alive, promise},
     source::{IsAborted, JsSource},
 };
 use crate::{
-    device::Device,
     error::{Error, Result},
     format::ByteSource,
     models::LoadProgress,
-    task::{Generation, LoadOptions, Step, TextGenerator},
+    task::{GenerateOptions, Generation, LoadOptions, Prompt, Step, TextGenerator, default_clock, measure_decode},
 };
 use js_sys::{Array, Function, Uint32Array};
 use serde::{Deserialize, Serialize};
@@ -22,7 +21,10 @@ use wasm_bindgen::prelude::*;
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
 export interface WasmFile { name: string; size: number; read(offset: number, length: number): Promise<Uint8Array>; }
-export interface WasmLoadOptions { contextLength?: number }
+export interface WasmLoadOptions { contextLength?: number; device?: "cpu" | "webgpu" }
+export interface WasmAdapter { name: string; api: string; driver: string; software: boolean; shaderF16: boolean; subgroups: boolean;
+  timestamps: boolean; maxBuffer: number; maxBinding: number }
+export interface WasmProfile { tokens: number; ms: number; /** Of a GPU: what it did for all of the tokens. */ counts?: Record<string, number> }
 export interface WasmLoadProgress { loadedBytes: number; totalBytes: number; tensor: string }
 export interface WasmMessage { role: string; content: unknown }
 export interface WasmModelInfo { architecture: string; parameters: number; dtype: string; contextLength: number;
@@ -62,6 +64,15 @@ extern "C" {
     /// `WasmModelInfo`
     #[wasm_bindgen(typescript_type = "WasmModelInfo")]
     pub type Info;
+    /// `Promise<number>`
+    #[wasm_bindgen(typescript_type = "Promise<number>")]
+    pub type NumberPromise;
+    /// `Promise<WasmProfile>`
+    #[wasm_bindgen(typescript_type = "Promise<WasmProfile>")]
+    pub type ProfilePromise;
+    /// `WasmAdapter | undefined`
+    #[wasm_bindgen(typescript_type = "WasmAdapter | undefined")]
+    pub type Adapter;
     /// The progress callback.
     #[wasm_bindgen(typescript_type = "(progress: WasmLoadProgress) => void")]
     pub type OnProgress;
@@ -74,7 +85,21 @@ extern "C" {
 #[serde(rename_all = "camelCase", default)]
 struct JsLoadOptions {
     context_length: Option<usize>,
+    device: Option<String>,
 }
+
+/// What generating tokens cost, as [`WasmTextModel::profile`] tells it.
+#[derive(Serialize)]
+struct Profile {
+    tokens: usize,
+    ms: f64,
+    #[cfg(feature = "webgpu")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts: Option<crate::backend::webgpu::DeviceStats>,
+}
+
+/// Tokens generated before [`WasmTextModel::profile`] begins to count: by then programs are compiled and memory is had.
+const WARM_UP: usize = 4;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -128,14 +153,75 @@ impl WasmTextModel {
     /// Loads a model from its files. `is_aborted` is asked before each read and after each tensor.
     pub fn load(files: Files, load_options: Options, on_progress: OnProgress, is_aborted: AbortCheck) -> ModelPromise {
         promise(async move {
-            let given: JsLoadOptions = options("load", &load_options, &["contextLength"])?;
+            let given: JsLoadOptions = options("load", &load_options, &["contextLength", "device"])?;
             let load_options = LoadOptions { context_length: given.context_length, ..LoadOptions::default() };
+            let device = device::named("load", given.device.as_deref()).await?;
             let loaded = open(files, on_progress, is_aborted, async |sources, progress| {
-                TextGenerator::load(sources, &Device::cpu(), &load_options, progress).await
+                TextGenerator::load(sources, &device, &load_options, progress).await
             });
             Ok(Self(loaded.await?).into())
         })
         .unchecked_into()
+    }
+
+    /// Milliseconds for a token of the model in these files on `cpu` or `webgpu`, estimated from their headers.
+    pub fn measure(files: Files, device: String) -> NumberPromise {
+        promise(async move {
+            let device = device::named("measure", Some(&device)).await?;
+            let aborted: IsAborted = Rc::new(|| false);
+            let files: Array =
+                JsValue::from(files).dyn_into().map_err(|_| Error::argument("measure", "files is not an array"))?;
+            Ok(measure_decode(JsSource::all(&files, &aborted)?, &device, default_clock).await?.into())
+        })
+        .unchecked_into()
+    }
+
+    /// What the GPU's adapter is and can do; `undefined` on the processor.
+    pub fn adapter(&self) -> Result<Adapter, JsValue> {
+        alive()?;
+        Ok(device::adapter(self.0.device()).map_err(to_js)?.unchecked_into())
+    }
+
+    /// Generates tokens, whatever they are, and tells what that cost. The last conversation is forgotten.
+    pub fn profile(&self, tokens: usize) -> Result<ProfilePromise, JsValue> {
+        alive()?;
+        let options =
+            GenerateOptions { max_tokens: Some(WARM_UP + tokens), ignore_eos: true, ..GenerateOptions::default() };
+        let mut generation = self.0.generate(Prompt::Ids(vec![0; 8]), &options).map_err(to_js)?;
+        #[cfg(feature = "webgpu")]
+        let (device, mut before) = (self.0.device().clone(), None);
+        Ok(promise(async move {
+            let (mut done, mut start) = (0, 0.0);
+            loop {
+                match generation.step().await? {
+                    Step::Prefill { .. } => continue,
+                    Step::Token { .. } => done += 1,
+                    Step::Done { .. } => {
+                        return Err(Error::argument(
+                            "profile",
+                            format!("ended after {done} tokens: the context is full"),
+                        ));
+                    }
+                }
+                if done == WARM_UP {
+                    start = default_clock();
+                    #[cfg(feature = "webgpu")]
+                    {
+                        before = device.stats();
+                    }
+                }
+                if done == WARM_UP + tokens {
+                    break;
+                }
+            }
+            to_value(&Profile {
+                tokens,
+                ms: default_clock() - start,
+                #[cfg(feature = "webgpu")]
+                counts: device.stats().zip(before).map(|(after, before)| after - before),
+            })
+        })
+        .unchecked_into())
     }
 
     /// Kind and sizes.

@@ -10,7 +10,8 @@ use std::{
 };
 
 /// What an adapter is and can do.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct AdapterInfo {
     /// As the driver calls it.

@@ -16,7 +16,8 @@ pub(super) struct Stats {
 
 /// What a GPU device has done since it was made. The difference of two of these is the cost of what lies between, whatever
 /// the hardware.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct DeviceStats {
     /// Kernels recorded.
