@@ -1,9 +1,9 @@
 // The engine beside its files: in the Worker, or in the caller's own thread where there is no Worker.
 import { throwIfAborted } from './errors.js';
-import { type FileOptions, LocalEngine, turns } from './local.js';
+import { type FileOptions, LocalEngine, type ReadableFile, turns } from './local.js';
 import type { SourceSpec } from './source/resolve.js';
-import type { EngineTextModel } from './text_module.js';
-import type { GenerateOptions, GenerationResult, LoadProgress, Message, ModelInfo } from './types.js';
+import type { EngineTextModel, TextModule } from './text_module.js';
+import type { DecodeProfile, DeviceCounts, DeviceName, GenerateOptions, GenerationResult, LoadProgress, Message, ModelInfo } from './types.js';
 
 /** What can be generated from: text as it is, a chat, or token ids. */
 export type Prompt = string | Message[] | Uint32Array;
@@ -23,6 +23,7 @@ export type GenerateEvent = { kind: 'prefill'; done: number; total: number } | {
 export interface Backend {
   load(source: SourceSpec, options: EngineLoadOptions, onProgress: (progress: LoadProgress) => void, signal: AbortSignal): Promise<ModelInfo>;
   generate(prompt: Prompt, options: EngineGenerateOptions, onEvent: (event: GenerateEvent) => void, signal: AbortSignal): Promise<GenerationResult>;
+  profile(tokens: number, signal: AbortSignal): Promise<DecodeProfile>;
   tokenize(text: string, addSpecial: boolean): Promise<Uint32Array>;
   detokenize(ids: Uint32Array): Promise<string>;
   applyChatTemplate(messages: Message[], addGenerationPrompt: boolean): Promise<string>;
@@ -37,10 +38,26 @@ export class LocalBackend extends LocalEngine<'text', EngineTextModel> implement
 
   async load(source: SourceSpec, options: EngineLoadOptions, onProgress: (progress: LoadProgress) => void, signal: AbortSignal): Promise<ModelInfo> {
     const { contextLength } = options;
-    await this.loadFiles(source, options, onProgress, signal, ({ WasmTextModel }, files, onWeights, isAborted) =>
-      WasmTextModel.load(files, contextLength === undefined ? {} : { contextLength }, onWeights, isAborted),
+    await this.loadFiles(source, options, onProgress, signal, ({ WasmTextModel }, files, device, onWeights, isAborted) =>
+      WasmTextModel.load(files, { device, ...(contextLength === undefined ? {} : { contextLength }) }, onWeights, isAborted),
     );
     return this.info();
+  }
+
+  protected override measure({ WasmTextModel }: TextModule, files: ReadableFile[], device: DeviceName): Promise<number> {
+    return WasmTextModel.measure(files, device);
+  }
+
+  profile(tokens: number, signal: AbortSignal): Promise<DecodeProfile> {
+    return this.inTurn(signal, async () => {
+      const model = this.loaded();
+      const { ms, counts } = await this.guard(() => model.profile(tokens)).catch((error: unknown) => {
+        throw this.engineError(error);
+      });
+      const { layers, weightBytes, engine } = this.info();
+      const each = counts && Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count / tokens]));
+      return { tokens, msPerToken: ms / tokens, device: engine.device, layers, weightBytes, ...(each ? { perToken: each as DeviceCounts } : {}) };
+    });
   }
 
   generate(prompt: Prompt, options: EngineGenerateOptions, onEvent: (event: GenerateEvent) => void, signal: AbortSignal): Promise<GenerationResult> {
@@ -111,6 +128,6 @@ export class LocalBackend extends LocalEngine<'text', EngineTextModel> implement
 
   info(): ModelInfo {
     const info = this.guard(() => this.loaded().info());
-    return { ...info, memoryBytes: this.memoryBytes(), engine: this.engine() };
+    return { ...info, memoryBytes: this.memoryBytes(), engine: this.engine(this.loaded().adapter()) };
   }
 }

@@ -11,6 +11,8 @@ export type ErrorCode =
   | 'input'
   | 'permission'
   | 'disposed'
+  | 'device'
+  | 'device-lost'
   | 'crashed';
 
 /** The class of all errors that this package makes. */
@@ -96,6 +98,22 @@ export class PermissionError extends VotiveError {
   }
 }
 
+/** The GPU refuses what it was told to do: a fault of this package or of the browser's driver. */
+export class DeviceError extends VotiveError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('device', message, options);
+    this.name = 'DeviceError';
+  }
+}
+
+/** The GPU went away: it was reset or unplugged. `model.reload()` loads the model again, from the browser's storage. */
+export class DeviceLostError extends VotiveError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('device-lost', message, options);
+    this.name = 'DeviceLostError';
+  }
+}
+
 /** The model was disposed of. */
 export class DisposedError extends VotiveError {
   constructor(message = 'The model was disposed of', options?: ErrorOptions) {
@@ -148,6 +166,10 @@ function byCode(code: ErrorCode, message: string, options?: ErrorOptions): Votiv
       return new StorageError(message, options);
     case 'input':
       return new InputError(message, options);
+    case 'device':
+      return new DeviceError(message, options);
+    case 'device-lost':
+      return new DeviceLostError(message, options);
     case 'disposed':
       return new DisposedError(message, options);
     case 'crashed':
@@ -161,7 +183,8 @@ function byCode(code: ErrorCode, message: string, options?: ErrorOptions): Votiv
 const ENGINE_KINDS: Record<string, ErrorCode> = {
   aborted: 'aborted',
   argument: 'input',
-  device: 'unsupported',
+  device: 'device',
+  'device-lost': 'device-lost',
   dtype: 'input',
   format: 'format',
   http: 'network',

@@ -1,3 +1,4 @@
+export { adapterInfo } from './device.js';
 export { isolate } from './isolation.js';
 export { TextModel } from './model.js';
 export { type LiveOptions, Transcriber, type TranscribeOptions, type TranscribeProgress, type TranscriberLoadOptions } from './transcriber.js';
@@ -11,6 +12,8 @@ export type { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest, Comple
 export {
   AbortError,
   CrashError,
+  DeviceError,
+  DeviceLostError,
   DisposedError,
   type ErrorCode,
   FormatError,
@@ -23,4 +26,4 @@ export {
   VotiveError,
 } from './errors.js';
 export { type CacheEntry, clearCache, deleteFromCache, listCache } from './storage/cache.js';
-export type { Build, EngineInfo, FinishReason, GenerateOptions, GenerationResult, GenerationStats, LoadOptions, LoadProgress, Message, ModelInfo, ModelSource, Role } from './types.js';
+export type { AdapterInfo, Build, DecodeProfile, DeviceChoice, DeviceCounts, DeviceName, EngineInfo, FinishReason, GenerateOptions, GenerationResult, GenerationStats, LoadOptions, LoadProgress, Message, ModelInfo, ModelSource, Role } from './types.js';

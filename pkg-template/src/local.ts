@@ -1,15 +1,17 @@
 // What every engine in this thread does, whatever its model is for: load files, take calls one after another, know when it is lost.
 import { CrashError, DisposedError, NetworkError, OutOfMemoryError, throwIfAborted, toVotiveError, VotiveError } from './errors.js';
-import { type EngineChoice, type Kind, type Kinds, type Loaded, loadModule } from './module.js';
+import { decide, type Decision, faster } from './device.js';
+import { type EngineChoice, bestBuild, hasWebGpu, type Kind, type Kinds, type Loaded, loadModule, loadWebGpuModule } from './module.js';
 import { deleteFromCache } from './storage/cache.js';
 import { openPath } from './storage/node.js';
 import { type DownloadContext, MEMORY_LIMIT, type OpenFile, openRemote } from './source/download.js';
 import { type FileRef, resolve, type ResolveOptions, type SourceSpec } from './source/resolve.js';
-import type { EngineInfo, LoadProgress } from './types.js';
+import type { AdapterInfo, DeviceChoice, DeviceName, EngineInfo, LoadProgress } from './types.js';
 
 /** The options of loading that every engine has. */
 export interface FileOptions extends ResolveOptions, EngineChoice {
   cache: boolean | 'reload';
+  device?: DeviceChoice | undefined;
 }
 
 /** A file as the engine's module reads it. */
@@ -30,6 +32,7 @@ const TURN_MS = 8;
 export abstract class LocalEngine<K extends Kind, Model extends { free(): void }> {
   readonly #kind: K;
   #engine: Loaded<K> | undefined;
+  #decision: Decision | undefined;
   #model: Model | undefined;
   #isDisposed = false;
   #crash: VotiveError | undefined;
@@ -46,11 +49,15 @@ export abstract class LocalEngine<K extends Kind, Model extends { free(): void }
     return this.#engine?.module.memoryBytes() ?? 0;
   }
 
-  /** Which engine runs; to be asked after loading. */
-  protected engine(): EngineInfo {
-    if (!this.#engine) throw new DisposedError();
-    return this.#engine.engine;
+  /** Which engine runs; to be asked after loading. `adapter` is the GPU of the model. */
+  protected engine(adapter?: AdapterInfo): EngineInfo {
+    if (!this.#engine || !this.#decision) throw new DisposedError();
+    const { device, reason } = this.#decision;
+    return { ...this.#engine.engine, device, deviceReason: reason, ...(adapter ? { adapter } : {}) };
   }
+
+  /** Milliseconds that a device takes for a piece of the model's work; overridden where the devices can be compared. */
+  protected measure?(module: Kinds[K], files: ReadableFile[], device: DeviceName): Promise<number>;
 
   /** Loads a model: finds its files, opens them, and lets `read` make the model of them. */
   protected async loadFiles(
@@ -58,7 +65,7 @@ export abstract class LocalEngine<K extends Kind, Model extends { free(): void }
     options: FileOptions,
     onProgress: (progress: LoadProgress) => void,
     signal: AbortSignal,
-    read: (module: Kinds[K], files: ReadableFile[], onWeights: OnWeights, isAborted: () => boolean) => Promise<Model>,
+    read: (module: Kinds[K], files: ReadableFile[], device: DeviceName, onWeights: OnWeights, isAborted: () => boolean) => Promise<Model>,
   ): Promise<void> {
     return this.inTurn(signal, async () => {
       const stop = new AbortController();
@@ -67,12 +74,20 @@ export abstract class LocalEngine<K extends Kind, Model extends { free(): void }
       const files: OpenFile[] = [];
       let refs: FileRef[] = [];
       try {
+        const { device = 'auto', engine } = options;
+        const decision = await decide(device, engine, hasWebGpu(this.#kind) && this.measure !== undefined);
+        // What runs on the processor lies in WebAssembly's memory.
+        if ('device' in decision && decision.device === 'cpu') context.largest = MEMORY_LIMIT;
         const open = async () => {
           refs = await resolve(source, options, context);
           await openAll(refs, context, files);
         };
-        const [loaded] = await Promise.all([loadModule(this.#kind, options), open()]);
-        this.#engine = loaded;
+        const [loaded] = await Promise.all(
+          'device' in decision ? [this.#start(decision, options), open()] : [open().then(() => this.#startFaster(decision.measureOn, options, files))],
+        );
+        // A model that is loaded again, after its GPU was lost.
+        this.#model?.free();
+        this.#model = undefined;
         this.#model = await this.#read(loaded.module, files, onProgress, either, read);
         await Promise.all([loaded.settled, ...files.map((file) => file.done)]);
         throwIfAborted(signal);
@@ -91,16 +106,36 @@ export abstract class LocalEngine<K extends Kind, Model extends { free(): void }
     });
   }
 
+  /** Starts the module for a device. */
+  async #start(decision: Decision, options: FileOptions): Promise<Loaded<K>> {
+    const loaded = decision.device === 'webgpu' ? await loadWebGpuModule(this.#kind) : await loadModule(this.#kind, options);
+    this.#engine = loaded;
+    this.#decision = decision;
+    return loaded;
+  }
+
+  /** Starts the module for the device that is measured to be the faster one for these files. */
+  async #startFaster(adapter: AdapterInfo, options: FileOptions, files: OpenFile[]): Promise<Loaded<K>> {
+    const { build, threads } = bestBuild(options);
+    const key = [adapter.name, build, threads, globalThis.navigator?.userAgent ?? '', files.map(({ name, size }) => [name, size])];
+    const decision = await faster(key, async (device) => {
+      const { module, settled } = await this.#start({ device, reason: 'it is measured' }, options);
+      await settled;
+      return this.measure!(module, files, device);
+    });
+    return this.#start(decision, options);
+  }
+
   /** Lets the module read the files. */
   async #read(
     module: Kinds[K],
     files: OpenFile[],
     onProgress: (progress: LoadProgress) => void,
     signal: AbortSignal,
-    read: (module: Kinds[K], files: ReadableFile[], onWeights: OnWeights, isAborted: () => boolean) => Promise<Model>,
+    read: (module: Kinds[K], files: ReadableFile[], device: DeviceName, onWeights: OnWeights, isAborted: () => boolean) => Promise<Model>,
   ): Promise<Model> {
     const total = files.reduce((sum, file) => sum + file.size, 0);
-    if (total > MEMORY_LIMIT) throw new OutOfMemoryError(`The model has ${total} bytes; WebAssembly can hold ${MEMORY_LIMIT} (4 GiB) with everything. Take a smaller model or quantization.`);
+    if (this.#decision?.device === 'cpu' && total > MEMORY_LIMIT) throw new OutOfMemoryError(`The model has ${total} bytes; WebAssembly can hold ${MEMORY_LIMIT} (4 GiB) with everything. Take a smaller model or quantization.`);
     let failure: unknown;
     const report = every(50, onProgress);
     const turn = turns();
@@ -121,6 +156,7 @@ export abstract class LocalEngine<K extends Kind, Model extends { free(): void }
     const loading = read(
       module,
       readable,
+      this.#decision?.device ?? 'cpu',
       ({ loadedBytes, totalBytes, tensor }) => report({ phase: 'load', file: tensor, loadedBytes, totalBytes, fromCache: false }),
       () => signal.aborted,
     ).catch((error: unknown) => {

@@ -1,24 +1,38 @@
 import { type ChatCompletion, type ChatCompletionChunk, type ChatCompletionRequest, complete, completeStreaming } from './completions.js';
-import { type Backend, type GenerateEvent, LocalBackend, type Prompt } from './engine.js';
+import { type Backend, type EngineLoadOptions, type GenerateEvent, LocalBackend, type Prompt } from './engine.js';
 import { DisposedError, InputError, throwIfAborted } from './errors.js';
 import { WorkerBackend } from './remote.js';
 import { Session, type SessionOptions } from './session.js';
-import { describeSource } from './source/resolve.js';
+import { describeSource, type SourceSpec } from './source/resolve.js';
 import { TextStream } from './stream.js';
-import type { GenerateOptions, GenerationResult, LoadOptions, Message, ModelInfo, ModelSource } from './types.js';
+import type { DecodeProfile, DeviceName, GenerateOptions, GenerationResult, LoadOptions, Message, ModelInfo, ModelSource } from './types.js';
 
 const ENGINES = ['auto', 'simd', 'relaxed', 'threads'];
+const DEVICES = ['auto', 'webgpu', 'cpu'];
 
 /** A language model, loaded and ready to answer. Calls on one model run one after another. */
 export class TextModel {
-  /** What is known of the model. */
-  readonly info: ModelInfo;
   readonly #backend: Backend;
+  readonly #source: SourceSpec;
+  readonly #options: EngineLoadOptions;
+  #info: ModelInfo;
   #isDisposed = false;
 
-  private constructor(backend: Backend, info: ModelInfo) {
+  private constructor(backend: Backend, source: SourceSpec, options: EngineLoadOptions, info: ModelInfo) {
     this.#backend = backend;
-    this.info = info;
+    this.#source = source;
+    this.#options = options;
+    this.#info = info;
+  }
+
+  /** What is known of the model. */
+  get info(): ModelInfo {
+    return this.#info;
+  }
+
+  /** Where it computes; `info.engine` tells why, and on which GPU. */
+  get device(): DeviceName {
+    return this.#info.engine.device;
   }
 
   /**
@@ -29,23 +43,36 @@ export class TextModel {
    * of a GGUF file, an array of URLs or Files, and in Node the path of a file or a folder.
    */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<TextModel> {
-    const { onProgress, signal, worker = typeof Worker === 'function', cache = true, contextLength, engine, threads, ...where } = options;
+    const { onProgress, signal, worker = typeof Worker === 'function', cache = true, contextLength, engine, threads, device, ...where } = options;
     throwIfAborted(signal);
     for (const [name, value] of Object.entries({ contextLength, threads })) {
       if (value !== undefined && !(Number.isInteger(value) && value > 0)) throw new InputError(`${name} has to be a positive whole number, not ${value}`);
     }
     if (engine !== undefined && !ENGINES.includes(engine)) throw new InputError(`engine has to be one of ${ENGINES.join(', ')}, not ${engine}`);
+    if (device !== undefined && !DEVICES.includes(device)) throw new InputError(`device has to be one of ${DEVICES.join(', ')}, not ${device}`);
+    if (device === 'webgpu' && (threads !== undefined || (engine ?? 'auto') !== 'auto')) throw new InputError("engine and threads are of the processor; they cannot be chosen with device 'webgpu'");
     const spec = describeSource(source);
     const { file, quantization, revision, token, hubEndpoint } = where;
     const backend: Backend = worker ? new WorkerBackend() : new LocalBackend();
-    const info = await backend.load(
-      spec,
-      { file, quantization, revision, token, hubEndpoint, cache, contextLength, engine, threads },
-      (progress) => onProgress?.(progress),
-      signal ?? new AbortController().signal,
-    );
-    onProgress?.({ phase: 'ready', file: '', loadedBytes: info.weightBytes, totalBytes: info.weightBytes, fromCache: false });
-    return new TextModel(backend, info);
+    const wanted = { file, quantization, revision, token, hubEndpoint, cache, contextLength, engine, threads, device };
+    const info = await load(backend, spec, wanted, onProgress, signal);
+    // What was downloaded anew is not to be downloaded anew again.
+    return new TextModel(backend, spec, { ...wanted, cache: cache !== false }, info);
+  }
+
+  /**
+   * Loads the model again, from the browser's storage where it is kept: after its GPU was lost (`DeviceLostError`). What it knew of
+   * conversations is computed anew.
+   */
+  async reload({ onProgress, signal }: Pick<LoadOptions, 'onProgress' | 'signal'> = {}): Promise<void> {
+    throwIfAborted(signal);
+    this.#info = await load(this.#check(), this.#source, this.#options, onProgress, signal);
+  }
+
+  /** Generates `tokens` tokens, whatever they are, and tells what each cost: for benchmarks. */
+  async profile({ tokens = 16, signal }: { tokens?: number; signal?: AbortSignal } = {}): Promise<DecodeProfile> {
+    if (!(Number.isInteger(tokens) && tokens > 0)) throw new InputError(`tokens has to be a positive whole number, not ${tokens}`);
+    return this.#check().profile(tokens, signal ?? new AbortController().signal);
   }
 
   /** Answers a chat, with the model's own chat template. */
@@ -124,6 +151,12 @@ export class TextModel {
     if (this.#isDisposed) throw new DisposedError();
     return this.#backend;
   }
+}
+
+async function load(backend: Backend, source: SourceSpec, options: EngineLoadOptions, onProgress: LoadOptions['onProgress'], signal: AbortSignal | undefined): Promise<ModelInfo> {
+  const info = await backend.load(source, options, (progress) => onProgress?.(progress), signal ?? new AbortController().signal);
+  onProgress?.({ phase: 'ready', file: '', loadedBytes: info.weightBytes, totalBytes: info.weightBytes, fromCache: false });
+  return info;
 }
 
 /** Plain copies of messages, when that is what they are. */

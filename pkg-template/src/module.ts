@@ -20,7 +20,7 @@ interface Glue {
 }
 
 /** The modules, by kind and build. Bundlers have to see each import as it is written here. */
-const MODULES: Record<Kind, Partial<Record<Build, () => Promise<unknown>>>> = {
+const MODULES: Record<Kind, Partial<Record<Build | 'webgpu', () => Promise<unknown>>>> = {
   speech: {
     simd: () => import('./votive_speech_simd.js'),
     relaxed: () => import('./votive_speech_relaxed.js'),
@@ -30,6 +30,7 @@ const MODULES: Record<Kind, Partial<Record<Build, () => Promise<unknown>>>> = {
     simd: () => import('./votive_text_simd.js'),
     relaxed: () => import('./votive_text_relaxed.js'),
     threads: GLUE.text,
+    webgpu: () => import('./votive_text_webgpu.js'),
   },
 };
 
@@ -39,10 +40,13 @@ export interface EngineChoice {
   threads?: number | undefined;
 }
 
+/** Which build runs. */
+export type BuildInfo = Pick<EngineInfo, 'build' | 'threads' | 'warnings'>;
+
 /** A module that runs, and which it is. */
 export interface Loaded<K extends Kind> {
   module: Kinds[K];
-  engine: EngineInfo;
+  engine: BuildInfo;
   /** Resolves when `engine` is final: when all threads are there, or it is known which will not come. */
   settled: Promise<void>;
 }
@@ -61,6 +65,12 @@ function obstacle(build: Build): string | undefined {
   if (typeof SharedArrayBuffer === 'undefined' || !(isNode || globalThis.crossOriginIsolated)) return 'threads need a page that is cross-origin isolated';
   if (typeof document !== 'undefined') return 'threads need the engine to run in a Worker';
   return undefined;
+}
+
+/** The build for the processor that `'auto'` stands for, as far as that is known before it is tried. */
+export function bestBuild({ threads = usualThreads() }: EngineChoice): { build: Build; threads: number } {
+  if (threads > 1 && !obstacle('threads')) return { build: 'threads', threads };
+  return { build: obstacle('relaxed') === undefined ? 'relaxed' : 'simd', threads: 1 };
 }
 
 const running = new Map<string, Promise<Loaded<Kind>>>();
@@ -89,7 +99,19 @@ export async function loadModule<K extends Kind>(kind: K, choice: EngineChoice):
   }
 }
 
-function once<K extends Kind>(kind: K, build: Build, threads: number): Promise<Loaded<K>> {
+/** Whether there is a module of a kind for WebGPU. */
+export function hasWebGpu(kind: Kind): boolean {
+  return MODULES[kind].webgpu !== undefined;
+}
+
+/** Starts the module of a kind that has WebGPU. */
+export async function loadWebGpuModule<K extends Kind>(kind: K): Promise<Loaded<K>> {
+  const reason = hasWebGpu(kind) ? obstacle('simd') : `there is no module of the kind ${kind} for it`;
+  if (reason !== undefined) throw new UnsupportedError(`device 'webgpu' cannot be used: ${reason}`);
+  return once(kind, 'webgpu', 1);
+}
+
+function once<K extends Kind>(kind: K, build: Build | 'webgpu', threads: number): Promise<Loaded<K>> {
   const name = `votive_${kind}_${build}`;
   const known = running.get(name) as Promise<Loaded<K>> | undefined;
   const loading = known ?? start(kind, build, threads, name);
@@ -98,7 +120,7 @@ function once<K extends Kind>(kind: K, build: Build, threads: number): Promise<L
   return loading;
 }
 
-async function start<K extends Kind>(kind: K, build: Build, threads: number, name: string): Promise<Loaded<K>> {
+async function start<K extends Kind>(kind: K, build: Build | 'webgpu', threads: number, name: string): Promise<Loaded<K>> {
   const here = import.meta.url;
   const url = new URL(`${name}_bg.wasm`, here);
   let glue;
@@ -112,7 +134,7 @@ async function start<K extends Kind>(kind: K, build: Build, threads: number, nam
     if (cause instanceof RangeError) throw new OutOfMemoryError(`the engine's memory cannot be had: ${cause.message}`, { cause });
     throw new NetworkError(url.href, 'the engine could not be loaded', undefined, { cause });
   }
-  const engine: EngineInfo = { build, threads: 1, warnings: [] };
+  const engine: BuildInfo = { build, threads: 1, warnings: [] };
   let settled = Promise.resolve();
   if (build === 'threads') {
     settled = startThreads(kind, glue as unknown as ThreadsGlue, threads - 1).then(({ started, warnings }) => {

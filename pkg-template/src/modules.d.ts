@@ -2,3 +2,4 @@
 declare module '*_simd.js';
 declare module '*_relaxed.js';
 declare module '*_threads.js';
+declare module '*_webgpu.js';

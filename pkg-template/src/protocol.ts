@@ -10,6 +10,7 @@ import type { LoadProgress, Message } from './types.js';
 export type Call =
   | { method: 'load'; source: SourceSpec; options: EngineLoadOptions }
   | { method: 'generate'; prompt: Prompt; options: EngineGenerateOptions }
+  | { method: 'profile'; tokens: number }
   | { method: 'tokenize'; text: string; addSpecial: boolean }
   | { method: 'detokenize'; ids: Uint32Array }
   | { method: 'applyChatTemplate'; messages: Message[]; addGenerationPrompt: boolean }

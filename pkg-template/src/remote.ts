@@ -5,7 +5,7 @@ import { abortReason, CrashError, DisposedError, fromWire, InputError, throwIfAb
 import type { Call, Reply, Request } from './protocol.js';
 import { startWorker } from './spawn.js';
 import type { SourceSpec } from './source/resolve.js';
-import type { GenerationResult, LoadProgress, Message, ModelInfo } from './types.js';
+import type { DecodeProfile, GenerationResult, LoadProgress, Message, ModelInfo } from './types.js';
 
 /** Milliseconds that a Worker has to put its files in order after an aborted load. */
 const GRACE_MS = 3000;
@@ -134,6 +134,10 @@ export class WorkerBackend extends WorkerLink implements Backend {
 
   generate(prompt: Prompt, options: EngineGenerateOptions, onEvent: (event: GenerateEvent) => void, signal: AbortSignal): Promise<GenerationResult> {
     return this.call({ method: 'generate', prompt, options }, signal, { onEvent });
+  }
+
+  profile(tokens: number, signal: AbortSignal): Promise<DecodeProfile> {
+    return this.call({ method: 'profile', tokens }, signal);
   }
 
   tokenize(text: string, addSpecial: boolean): Promise<Uint32Array> {

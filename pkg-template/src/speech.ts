@@ -61,7 +61,7 @@ export class LocalSpeech extends LocalEngine<'speech', EngineTranscriber> implem
 
   async load(source: SourceSpec, options: SpeechLoadOptions, onProgress: (progress: LoadProgress) => void, signal: AbortSignal): Promise<TranscriberInfo> {
     const { quantize } = options;
-    await this.loadFiles(source, options, onProgress, signal, ({ WasmTranscriber }, files, onWeights, isAborted) =>
+    await this.loadFiles(source, options, onProgress, signal, ({ WasmTranscriber }, files, _device, onWeights, isAborted) =>
       WasmTranscriber.load(files, quantize === undefined ? {} : { quantize }, onWeights, isAborted),
     );
     return { ...this.guard(() => this.loaded().info()), engine: this.engine() };

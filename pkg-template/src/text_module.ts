@@ -1,5 +1,5 @@
 // What the modules for text models offer; wasm-bindgen writes its own, looser, declarations into dist.
-import type { Message } from './types.js';
+import type { AdapterInfo, DeviceCounts, DeviceName, Message } from './types.js';
 
 /** A file that the engine reads. */
 export interface EngineFile {
@@ -48,6 +48,8 @@ export interface EngineTextModel {
   detokenize(ids: Uint32Array): string;
   applyChatTemplate(messages: readonly Message[], addGenerationPrompt: boolean): string;
   resetCache(): void;
+  adapter(): AdapterInfo | undefined;
+  profile(tokens: number): Promise<{ tokens: number; ms: number; counts?: DeviceCounts }>;
   free(): void;
 }
 
@@ -56,10 +58,11 @@ export interface TextModule {
   WasmTextModel: {
     load(
       files: EngineFile[],
-      options: { contextLength?: number },
+      options: { contextLength?: number; device: DeviceName },
       onProgress: (progress: { loadedBytes: number; totalBytes: number; tensor: string }) => void,
       isAborted: () => boolean,
     ): Promise<EngineTextModel>;
+    measure(files: EngineFile[], device: DeviceName): Promise<number>;
   };
   memoryBytes(): number;
 }

@@ -36,9 +36,39 @@ export interface LoadProgress {
  */
 export type Build = 'simd' | 'relaxed' | 'threads';
 
+/** Where a model computes: on the processor, or on the GPU through WebGPU. */
+export type DeviceName = 'cpu' | 'webgpu';
+/** Where it should; `'auto'` is the GPU where there is one, it is no emulation, and it is measured to be faster for the model. */
+export type DeviceChoice = 'auto' | DeviceName;
+
+/** What a GPU's adapter is and can do. */
+export interface AdapterInfo {
+  /** As the browser describes it. */
+  name: string;
+  /** Whether it is an emulation on the processor. */
+  software: boolean;
+  /** Half precision in shaders. */
+  shaderF16: boolean;
+  /** Operations among the threads that run in step. */
+  subgroups: boolean;
+  /** Times of kernels. */
+  timestamps: boolean;
+  /** The largest buffer, in bytes. */
+  maxBuffer: number;
+  /** The largest part of a buffer that a kernel can see, in bytes. */
+  maxBinding: number;
+}
+
 /** Which engine runs. */
 export interface EngineInfo {
-  build: Build;
+  /** The build for the processor, or the one for WebGPU. */
+  build: Build | 'webgpu';
+  /** Where the model computes. */
+  device: DeviceName;
+  /** Why there. */
+  deviceReason: string;
+  /** The GPU, where it computes there. */
+  adapter?: AdapterInfo;
   /** How many threads compute. */
   threads: number;
   /** Why it is not what was to be expected here, for a log; usually empty. */
@@ -67,6 +97,11 @@ export interface LoadOptions {
   contextLength?: number;
   /** Which build of the engine to run. Default `'auto'`: the fastest that runs here; `model.info.engine` tells which it is. */
   engine?: Build | 'auto';
+  /**
+   * Where to compute. Default `'auto'`; `model.device` tells where, `model.info.engine.deviceReason` why. `'webgpu'` without an adapter
+   * is an `UnsupportedError`.
+   */
+  device?: DeviceChoice;
   /** With how many threads to compute, where there are threads. Default: one for each processor, at most 8. */
   threads?: number;
   /** Whether to run in a Worker. Default: `true` where there are Workers, `false` in Node. */
@@ -111,6 +146,40 @@ export interface GenerateOptions {
   signal?: AbortSignal;
   /** Called while the prompt is computed. */
   onPrefill?: (progress: { done: number; total: number }) => void;
+}
+
+/** What decoding a token costs, on average over several. */
+export interface DecodeProfile {
+  /** Over how many tokens it is averaged. */
+  tokens: number;
+  msPerToken: number;
+  device: DeviceName;
+  /** Layers of the model. */
+  layers: number;
+  /** Bytes of all weights. */
+  weightBytes: number;
+  /** What a GPU did for each token; absent on the processor. */
+  perToken?: DeviceCounts;
+}
+
+/** What a GPU did: costs that do not depend on how fast it is. */
+export interface DeviceCounts {
+  /** Kernels run. */
+  dispatches: number;
+  /** Batches of commands handed to the GPU. */
+  submits: number;
+  /** Buffers created. */
+  buffers: number;
+  /** Bind groups created. */
+  bindGroups: number;
+  /** Programs compiled. */
+  pipelines: number;
+  /** Tensors uploaded. */
+  uploads: number;
+  /** Tensors read back. */
+  reads: number;
+  /** What else the engine counts. */
+  [other: string]: number;
 }
 
 /** Why a generation ended: a stop string or token, `maxTokens` or the context, the model itself, or the caller. */

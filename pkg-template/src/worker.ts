@@ -45,6 +45,8 @@ function perform(id: number, call: Call, signal: AbortSignal): Promise<unknown> 
       return text.load(call.source, call.options, (progress) => reply({ id, progress }), signal);
     case 'generate':
       return text.generate(call.prompt, call.options, (event) => reply({ id, event }), signal);
+    case 'profile':
+      return text.profile(call.tokens, signal);
     case 'tokenize':
       return text.tokenize(call.text, call.addSpecial);
     case 'detokenize':

@@ -32,6 +32,8 @@ export interface DownloadContext {
   signal: AbortSignal;
   cache: boolean | 'reload';
   onProgress: (progress: LoadProgress) => void;
+  /** The most bytes that a file may have. */
+  largest?: number;
 }
 
 /** A page's memory for WebAssembly: no file that is larger can be loaded. */
@@ -205,7 +207,7 @@ class Download implements OpenFile {
       throw new FormatError(`${url}: it has ${total} bytes where the hub lists ${promised}`);
     }
     this.size = promised ?? (total || (isPart ? this.size : 0));
-    if (this.size > MEMORY_LIMIT) {
+    if (this.size > (this.#context.largest ?? Infinity)) {
       await response.body?.cancel();
       throw new OutOfMemoryError(`${this.name} has ${this.size} bytes; WebAssembly can hold ${MEMORY_LIMIT} (4 GiB) with everything. Take a smaller model or quantization.`);
     }

@@ -23,6 +23,12 @@ export interface CacheEntry {
 /** The address under which the files of a hub id are remembered, so that it loads without the network. */
 export const LISTING = 'votive-hub:';
 
+/** Under addresses that begin so it is remembered how fast a model is on which device. */
+export const MEASURED = 'votive-measured:';
+
+/** Whether an address is not that of a file, but of what is remembered beside. */
+const isNote = (url: string) => url.startsWith(LISTING) || url.startsWith(MEASURED);
+
 /** The stores of this place, the preferred one first. */
 async function stores(): Promise<Store[]> {
   const all = await Promise.all([opfsStore(), cacheApiStore(), nodeStore()]);
@@ -91,7 +97,7 @@ export async function listCache(): Promise<CacheEntry[]> {
   const lists = await Promise.all((await stores()).map((store) => store.list()));
   return lists
     .flat()
-    .filter((entry) => !entry.url.startsWith(LISTING))
+    .filter((entry) => !isNote(entry.url))
     .map(({ url, model, size, storedBytes, complete, savedAt }) => ({
       url,
       ...(model === undefined ? {} : { model }),
@@ -121,7 +127,7 @@ async function deleteWhere(isWanted: (entry: StoredEntry) => boolean): Promise<n
       if (!isWanted(entry)) continue;
       try {
         const gone = await store.delete(entry.url);
-        if (gone && !entry.url.startsWith(LISTING)) count++;
+        if (gone && !isNote(entry.url)) count++;
       } catch (cause) {
         throw new StorageError(`${entry.url} could not be deleted: it is being downloaded`, { cause });
       }
