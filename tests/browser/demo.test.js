@@ -57,6 +57,22 @@ describe('the chat page', { concurrency: 1 }, () => {
     fs.rmSync(file);
   });
 
+  test('tells of the GPU, and refuses to compute on one that is not there', async () => {
+    const compute = async (device) => {
+      await page.getByRole('button', { name: 'Settings' }).click();
+      await page.getByLabel('Computes on').selectOption(device);
+      const told = await page.locator('#adapter').innerText();
+      await page.getByRole('button', { name: 'Done' }).click();
+      return told;
+    };
+    assert.match(await compute('webgpu'), /No GPU that WebGPU can use was found/);
+    await page.getByRole('button', { name: /SmolLM2/ }).click();
+    await shown('#error');
+    assert.match(await page.locator('#error-text').innerText(), /device 'webgpu' cannot be used/);
+    await page.getByRole('button', { name: 'Dismiss' }).click();
+    await compute('auto');
+  });
+
   test('loads the model at hand with progress, and can be cancelled', async () => {
     at.site.faults.bytesPerSecond = 60e6;
     await page.getByRole('button', { name: /SmolLM2/ }).click();
@@ -75,7 +91,8 @@ describe('the chat page', { concurrency: 1 }, () => {
     await page.keyboard.type('What is the capital of France?');
     await page.keyboard.press('Enter');
     assert.equal(await answered(), 'The capital of France is Paris.');
-    assert.match(await page.locator('#stats').innerText(), /tokens\/s/);
+    assert.match(await page.locator('#stats').innerText(), /tokens\/s.* on the processor/s);
+    assert.match(await page.locator('#adapter').textContent(), /computes on the processor: .+/);
     assert.match(await page.locator('#status').innerText(), /Paris/);
   });
 

@@ -28,7 +28,7 @@ const BENCH = `<!doctype html><meta charset="utf-8"><title>bench</title><script 
 function requireFiles() {
   for (const [file, command] of [
     [MODEL_PATH, 'cargo xtask fetch --tests'],
-    ...BUILDS.map((build) => [path.join(ROOT, `pkg-template/dist/votive_text_${build}_bg.wasm`), 'cargo xtask build']),
+    ...[...BUILDS, 'webgpu'].map((build) => [path.join(ROOT, `pkg-template/dist/votive_text_${build}_bg.wasm`), 'cargo xtask build']),
   ]) {
     if (!fs.existsSync(file)) throw new Error(`${file} is missing: run \`${command}\``);
   }
@@ -59,8 +59,8 @@ export async function launch({ webgpu = false } = {}) {
   return browser;
 }
 
-/** Starts the site and the browser; `isIsolated` makes the site's pages cross-origin isolated. */
-export async function setUp({ isIsolated = false } = {}) {
+/** Starts the site and the browser, with `webgpu` or without; `isIsolated` makes the site's pages cross-origin isolated. */
+export async function setUp({ isIsolated = false, webgpu = false } = {}) {
   requireFiles();
   const models = [{ id: 'smollm2', name: 'SmolLM2 135M Instruct', url: `/models/smollm2-135m-instruct/${MODEL_FILE}`, bytes: fs.statSync(MODEL_PATH).size, licence: 'Apache-2.0' }];
   const site = await serve(
@@ -68,7 +68,7 @@ export async function setUp({ isIsolated = false } = {}) {
     { '/bench.html': BENCH, '/models/models.json': JSON.stringify(models) },
     { isIsolated },
   );
-  const browser = await launch();
+  const browser = await launch({ webgpu });
   const model = `${site.base}/models/smollm2-135m-instruct/${MODEL_FILE}`;
   return {
     site,

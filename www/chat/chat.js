@@ -1,5 +1,5 @@
 // The chat page: choose a model, watch it load, talk to it. It uses nothing but the published package.
-import { TextModel, clearCache } from 'votive';
+import { TextModel, adapterInfo, clearCache } from 'votive';
 import { render } from './markdown.js';
 import { connectSettings } from './settings.js';
 
@@ -42,6 +42,8 @@ function fail(error, action) {
     'out-of-memory': 'Try a smaller model or a smaller quantization, and close other tabs.',
     storage: 'Free some space, or delete downloaded models in the settings.',
     crashed: 'The engine stopped; load the model again.',
+    'device-lost': 'The GPU was reset; the model can be loaded again from this browser.',
+    device: 'Load the model again, or on the processor (see the settings).',
   };
   const hint = hints[error?.code];
   $('error-text').textContent = [error?.message ?? String(error), hint].filter(Boolean).join(' ');
@@ -110,7 +112,7 @@ async function load(source, name) {
   announce(`Loading ${name}`);
   $('cancel-load').focus();
   try {
-    const loaded = await TextModel.load(source, { signal: controller.signal, onProgress: showProgress });
+    const loaded = await TextModel.load(source, { device: settings().device, signal: controller.signal, onProgress: showProgress });
     if (loading !== controller) return loaded.dispose(); // another load has begun
     model = loaded;
     messages = [];
@@ -118,6 +120,7 @@ async function load(source, name) {
     setState('chat');
     $('welcome').hidden = false;
     $('model-name').textContent = name;
+    showDevice();
     $('stats').textContent = 'Enter sends, Shift + Enter makes a new line.';
     announce(`${name} is ready`);
     $('prompt').focus();
@@ -126,6 +129,7 @@ async function load(source, name) {
     if (loading !== controller) return;
     setState('pick');
     fail(error, { label: 'Try again', run: () => load(source, name) });
+    showDevice();
     announce('The model was not loaded');
   } finally {
     if (loading === controller) loading = undefined;
@@ -250,10 +254,11 @@ async function answer() {
       `first after ${(stats.timeToFirstTokenMs / 1000).toFixed(2)} s`,
       `${stats.promptTokens - stats.cachedTokens} of ${stats.promptTokens} prompt tokens read`,
       megabytes(stats.memoryBytes),
+      model?.device === 'webgpu' ? 'on the GPU' : 'on the processor',
     ].join(' · ');
   } catch (error) {
     if (error?.name === 'AbortError') note = 'stopped';
-    else fail(error, error?.code === 'crashed' ? { label: 'Load again', run: () => load(lastSource.source, lastSource.name) } : undefined);
+    else fail(error, ['crashed', 'device', 'device-lost'].includes(error?.code) ? { label: 'Load again', run: () => load(lastSource.source, lastSource.name) } : undefined);
   } finally {
     cancelAnimationFrame(frame);
     draw();
@@ -336,6 +341,16 @@ $('new-chat').onclick = () => {
 
 // ---- settings
 
+/** What the settings say of the GPU, and of where the model computes. */
+async function showDevice() {
+  const adapter = await adapterInfo();
+  const gpu = adapter ? `GPU: ${adapter.name}${adapter.software ? ' (an emulation on the processor)' : ''}.` : 'No GPU that WebGPU can use was found.';
+  const engine = model?.info.engine;
+  const where = engine?.device === 'webgpu' ? 'the GPU' : 'the processor';
+  $('adapter').textContent = engine ? `${gpu} This model computes on ${where}: ${engine.deviceReason}.` : `${gpu} A choice holds from the next model on.`;
+  $('model-name').title = engine ? `on ${where}` : '';
+}
+
 $('open-settings').onclick = () => $('settings').showModal();
 $('clear-cache').onclick = async (event) => {
   await clearCache();
@@ -350,6 +365,6 @@ for (const text of SUGGESTIONS) {
   $('suggestions').append(button);
 }
 
-await listModels();
+await Promise.all([listModels(), showDevice()]);
 const wanted = new URLSearchParams(location.search).get('model');
 if (wanted) load(wanted, wanted.split('/').slice(-2).join('/'));

@@ -2,6 +2,7 @@
 
 const KEY = 'votive.chat.settings';
 const DEFAULTS = {
+  device: 'auto', // of the next model that is loaded
   system: '', // the template's own, which small models were trained with
   temperature: 0.2, // small models ramble above
   topP: 0.95,
@@ -49,7 +50,7 @@ export function connectSettings(dialog) {
   });
   show();
   return () => {
-    const { system, seed, ...options } = values;
-    return { system: system.trim(), options: seed === '' ? options : { ...options, seed } };
+    const { system, seed, device, ...options } = values;
+    return { system: system.trim(), device, options: seed === '' ? options : { ...options, seed } };
   };
 }

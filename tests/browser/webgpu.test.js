@@ -1,0 +1,151 @@
+// The package on WebGPU: on the machine's adapter, or Chromium's emulation of one.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setUp } from './harness.js';
+import { MODELS, ROOT } from './server.js';
+
+const golden = (name) => JSON.parse(fs.readFileSync(path.join(ROOT, 'tests/golden/smollm2-135m-instruct', name), 'utf8'));
+const F16 = 'derived/smollm2-135m-instruct/SmolLM2-135M-Instruct.F16.gguf';
+
+/** How many tokens are compared: an emulation takes seconds for each. */
+const TOKENS = Number(process.env.VOTIVE_WEBGPU_TOKENS ?? 12);
+
+describe('without an adapter', { concurrency: 1 }, () => {
+  let at;
+  let page;
+  before(async () => {
+    at = await setUp();
+    page = await at.bench();
+  });
+  after(() => at?.close());
+
+  test('WebGPU is refused, with the reason, when it is asked for', async () => {
+    const error = await page.evaluate((url) => t.failure(votive.TextModel.load(url, { device: 'webgpu' })), at.model);
+    assert.equal(error.code, 'unsupported');
+    assert.match(error.message, /device 'webgpu' cannot be used: .*adapter|navigator\.gpu/);
+    assert.equal(await page.evaluate(() => votive.adapterInfo()), undefined);
+  });
+
+  test('the processor computes unless something is asked for, and it is told why', async () => {
+    const [device, engine] = await page.evaluate(async (url) => {
+      using model = await votive.TextModel.load(url);
+      return [model.device, model.info.engine];
+    }, at.model);
+    assert.equal(device, 'cpu');
+    assert.match(engine.deviceReason, /adapter|navigator\.gpu/);
+    assert.equal(engine.adapter, undefined);
+  });
+
+  test('options that make no sense are refused', async () => {
+    const errors = await page.evaluate(
+      (url) => Promise.all([{ device: 'gpu' }, { device: 'webgpu', engine: 'simd' }].map((options) => t.failure(votive.TextModel.load(url, options)))),
+      at.model,
+    );
+    assert.deepEqual(errors.map(({ code }) => code), ['input', 'input']);
+  });
+});
+
+describe('a model on WebGPU', { concurrency: 1 }, () => {
+  let at;
+  let page;
+  before(async () => {
+    at = await setUp({ webgpu: true });
+    page = await at.bench();
+  });
+  after(() => at?.close());
+
+  test('is not the default on an emulation', async () => {
+    const [adapter, engine] = await page.evaluate(async (url) => {
+      using model = await votive.TextModel.load(url);
+      return [await votive.adapterInfo(), model.info.engine];
+    }, at.model);
+    assert.ok(adapter.name.length > 0 && adapter.maxBinding > 0);
+    if (adapter.software) {
+      assert.equal(engine.device, 'cpu');
+      assert.match(engine.deviceReason, /emulation/);
+    } else {
+      assert.match(engine.deviceReason, /^measured: /);
+    }
+  });
+
+  test('gives the greedy text of the reference, and creates nothing for a token', { timeout: 900_000 }, async () => {
+    const reference = golden('reference_story_F16.json');
+    const file = path.join(MODELS, F16);
+    assert.ok(fs.existsSync(file), `${file} is missing: the native model tests derive it; run \`cargo test --test decoder_real\``);
+    const { device, engine, tokens, profile, seconds } = await page.evaluate(
+      async ([url, ids, count]) => {
+        t.model = await votive.TextModel.load(url, { device: 'webgpu', cache: false });
+        const { device, info } = t.model;
+        const start = performance.now();
+        const { tokens } = await t.model.generate(ids, { temperature: 0, maxTokens: count, ignoreEos: true }).result;
+        const seconds = (performance.now() - start) / 1000;
+        return { device, engine: info.engine, tokens, seconds, profile: await t.model.profile({ tokens: 4 }) };
+      },
+      [`${at.site.base}/models/${F16}`, reference.prompt_ids, TOKENS],
+    );
+    assert.equal(device, 'webgpu');
+    assert.equal(engine.build, 'webgpu');
+    assert.deepEqual(tokens, reference.greedy_ids.slice(0, TOKENS));
+    const { perToken, msPerToken } = profile;
+    console.log(`${engine.adapter.name}: ${TOKENS} tokens in ${seconds.toFixed(0)} s; then ${msPerToken.toFixed(0)} ms a token`, perToken);
+    assert.deepEqual([perToken.buffers, perToken.bindGroups, perToken.pipelines], [0, 0, 0]);
+    assert.ok(perToken.submits <= 1, `${perToken.submits} submits`);
+  });
+});
+
+describe('the GPU’s device', { concurrency: 1 }, () => {
+  let at;
+  let page;
+  before(async () => {
+    at = await setUp({ webgpu: true });
+    page = await at.bench();
+    // In the page's own thread, where the device can be got hold of.
+    await page.evaluate(() => {
+      const requestDevice = GPUAdapter.prototype.requestDevice;
+      GPUAdapter.prototype.requestDevice = async function (descriptor) {
+        t.descriptor = descriptor;
+        t.device = await requestDevice.call(this, descriptor);
+        return t.device;
+      };
+    });
+  });
+  after(() => at?.close());
+
+  test('when lost is an error of its own class, and the model loads again from the browser’s storage', { timeout: 300_000 }, async () => {
+    const { features, requested, error, reloadedFrom, again, first } = await page.evaluate(async (url) => {
+      const model = await votive.TextModel.load(url, { device: 'webgpu', worker: false, contextLength: 64 });
+      const answer = () => model.generate([504, 3575, 282], { temperature: 0, maxTokens: 2, ignoreEos: true }).result;
+      const first = (await answer()).tokens;
+      const features = [...t.device.features];
+      const requested = t.descriptor.requiredFeatures;
+      t.device.destroy();
+      await t.device.lost;
+      const error = await t.failure(answer());
+      const events = [];
+      await model.reload({ onProgress: (event) => events.push(event) });
+      return { features, requested, error, reloadedFrom: events.filter(({ phase }) => phase === 'download').map(({ fromCache }) => fromCache), again: (await answer()).tokens, first };
+    }, at.model);
+    assert.deepEqual([error.name, error.code, error.isVotive], ['DeviceLostError', 'device-lost', true]);
+    assert.ok(reloadedFrom.length > 0 && reloadedFrom.every(Boolean), `from the cache: ${reloadedFrom}`);
+    assert.deepEqual(again, first);
+    // wgpu cannot ask a browser for them.
+    if (features.includes('subgroups')) assert.ok(requested.includes('subgroups'));
+  });
+
+  test('is taken when it is measured to be faster, which is remembered', { timeout: 300_000 }, async () => {
+    const choices = await page.evaluate(async (url) => {
+      // An emulation that does not say so.
+      for (const [name, value] of [['architecture', 'a test'], ['isFallbackAdapter', false]]) Object.defineProperty(GPUAdapterInfo.prototype, name, { get: () => value });
+      const choices = [];
+      for (let i = 0; i < 2; i++) {
+        using model = await votive.TextModel.load(url, { worker: false, contextLength: 64 });
+        choices.push(model.info.engine);
+      }
+      return choices;
+    }, at.model);
+    for (const { deviceReason } of choices) assert.match(deviceReason, /^measured: a token takes about [\d.]+ ms on the GPU and [\d.]+ ms on the processor$/);
+    assert.deepEqual(choices[0], choices[1]);
+  });
+});
