@@ -32,7 +32,7 @@ pub struct LoadOptions {
     /// Most tokens of prompt and answer together; the model's own context length if `None`.
     pub context_length: Option<usize>,
     /// Bytes that weights, cache and working memory may take together. If `None`: what is left of WebAssembly's 4 GiB in
-    /// a browser, no limit natively, where weights are mapped files.
+    /// a browser for a model on the processor; no limit natively, where weights are mapped files, and on a GPU.
     pub memory_limit: Option<u64>,
     /// Most prompt tokens to compute in one [`Generation::step`], at least 1.
     pub prefill_chunk: usize,
@@ -152,7 +152,9 @@ impl TextGenerator {
         let checkpoint = Checkpoint::open(sources).await?;
         let (config, config_json) = read_config(&checkpoint).await?;
         let context_length = context_length(options.context_length, &config)?;
-        if let Some(available) = options.memory_limit.or_else(memory::available) {
+        // A GPU has memory of its own.
+        let here = device.is_cpu();
+        if let Some(available) = options.memory_limit.or_else(|| memory::available().filter(|_| here)) {
             let file = checkpoint.files().next().unwrap_or("the model").to_owned();
             memory::check(&file, &checkpoint, &config, options.context_length, available)?;
         }
@@ -172,7 +174,7 @@ impl TextGenerator {
         let decoder = Decoder::load(config, &weights, progress).await?;
         let session = Session::new(decoder.new_cache());
         let (prefill_chunk, clock) = (options.prefill_chunk, options.clock);
-        let _held = memory::Held::new(info.weight_bytes);
+        let _held = memory::Held::new(if here { info.weight_bytes } else { 0 });
         let model = Model { decoder, tokenizer, template, info, prefill_chunk, clock, _held };
         Ok(Self { model: Arc::new(model), slot: Arc::new(Mutex::new(Some(session))) })
     }
