@@ -138,6 +138,11 @@ operations! {
     Op::Gated(Gate::Gelu) => Yes;
     Op::Gated(Gate::GeluTanh) => Yes;
     Op::Gated(Gate::Relu) => Yes;
+    Op::Linears { .. } => Yes;
+    Op::GatedLinears { .. } => Yes;
+    Op::LinearAdd => Yes;
+    Op::RmsNormAdd { .. } => Yes;
+    Op::Heads(_) => Yes;
     Op::Conv(_) => Yes;
     Op::ConvTranspose(_) => Yes;
     Op::Rfft => Yes;

@@ -20,6 +20,7 @@ use crate::{
     dtype::DType,
     error::{Error, Result},
     format::{Checkpoint, source::MemorySource},
+    op::{Gate, Op},
     shape::Shape,
     tensor::Tensor,
 };
@@ -308,6 +309,15 @@ async fn blocks(dtype: DType, device: &Device) -> Result<()> {
         // Activations are rounded to 1/127 of the largest of their block, each by at most half of that; over 512 products
         // the errors add up as a random walk: 0.33 · 0.0023 · √512 is 0.017, of which 6 standard deviations are allowed.
         compare_absolute(&x.linear(&weight, None)?, &x.linear(&plain, None)?, 0.1).await?;
+        let (scale, residual) = (input(&spec(&[512], 3), device)?, input(&spec(&[rows, 24], 4), device)?);
+        let norm = Some(1e-5);
+        // Behind the norm inputs are √3 times as large; gated, two products of up to 20 are multiplied.
+        for (op, allowed) in [(Op::Linears { norm }, 0.2), (Op::GatedLinears { gate: Gate::Relu, norm }, 4.0)] {
+            let found = Tensor::apply(op.clone(), &[&x, &scale, &weight, &weight])?;
+            compare_absolute(&found, &Tensor::apply(op, &[&x, &scale, &plain, &plain])?, allowed).await?;
+        }
+        let found = Tensor::apply(Op::LinearAdd, &[&x, &weight, &residual])?;
+        compare_absolute(&found, &Tensor::apply(Op::LinearAdd, &[&x, &plain, &residual])?, 0.1).await?;
     }
     gradient::check_blocks(&weight, device).await?;
     let ids = Tensor::new([3u32, 0, 23], device)?;

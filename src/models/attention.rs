@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    nn::{AdapterSite, Linear, Module, Parameter, RmsNorm, RopeTables, RotaryEmbedding},
+    nn::{AdapterSite, Linear, Norm, Parameter, RmsNorm, RopeTables, linears},
     op::RopeLayout,
     tensor::{AttentionOptions, Tensor},
 };
@@ -68,52 +68,39 @@ impl Attention {
         Ok(Self { projections, norms, output, heads, kv_heads, head_dim, options })
     }
 
-    /// `[b * t, hidden]` → `[b * t, hidden]`; adds the keys and values to layer `layer` of the cache, if there is one.
+    /// `[b * t, hidden]`, behind `norm` if there is one → `[b * t, heads * d]`, what the output projection is to be applied to;
+    /// adds the keys and values to layer `layer` of the cache, if there is one.
     pub fn forward(
         &self,
         x: &Tensor,
-        rope: &RotaryEmbedding,
-        tables: &RopeTables,
+        norm: Option<&Norm>,
+        rope: &RopeTables,
         pass: &mut Pass<'_>,
         layer: usize,
     ) -> Result<Tensor> {
         let &[count, _] = x.dims() else {
             return Err(Error::shape("attention", format!("input {} is not [t, hidden]", x.shape())));
         };
-        let (batch, training) = (pass.batch, pass.training);
-        let (q, k, v) = match &self.projections {
-            Projections::Separate { query, key, value } => {
-                (query.forward_t(x, training)?, key.forward_t(x, training)?, value.forward_t(x, training)?)
-            }
-            Projections::Fused(qkv) => {
-                let all = qkv.forward_t(x, training)?;
-                let (q_size, kv_size) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
-                let kv = |at: usize| all.narrow(-1, at, kv_size);
-                (all.narrow(-1, 0, q_size)?, kv(q_size)?, kv(q_size + kv_size)?)
-            }
+        let all = match &self.projections {
+            Projections::Separate { query, key, value } => linears(x, norm, &[query, key, value], pass.training)?,
+            Projections::Fused(qkv) => linears(x, norm, &[qkv], pass.training)?,
         };
-        let (mut q, mut k) = (self.split(&q, batch, self.heads)?, self.split(&k, batch, self.kv_heads)?);
-        if let Some((q_norm, k_norm)) = &self.norms {
-            (q, k) = (q_norm.forward(&q)?, k_norm.forward(&k)?);
-        }
-        let (q, mut k) = (rope.apply(&q, tables)?, rope.apply(&k, tables)?);
-        let mut v = self.split(&v, batch, self.kv_heads)?;
-        if let Some(cache) = &mut pass.cache {
-            (k, v) = cache.append(layer, &k, &v)?;
-        }
-        let mixed = q.attention(&k, &v, None, self.options)?;
+        let (queries, keys) = (self.heads, self.kv_heads);
+        let all = all.reshape([pass.batch, count / pass.batch, (queries + 2 * keys) * self.head_dim])?;
+        let heads = rope.heads(&all, queries, keys, self.norms.as_ref().map(|(q, k)| (q, k)))?;
+        let (k, v) = match &mut pass.cache {
+            Some(cache) => cache.append_joined(layer, &heads.narrow(1, queries, 2 * keys)?)?,
+            None => (heads.narrow(1, queries, keys)?, heads.narrow(1, queries + keys, keys)?),
+        };
+        let mixed = heads.narrow(1, 0, queries)?.attention(&k, &v, None, self.options)?;
         // One token's heads already lie side by side.
-        let mixed = if count == batch { mixed } else { mixed.permute([0, 2, 1, 3])? };
-        self.output.forward_t(&mixed.reshape([count, self.heads * self.head_dim])?, training)
+        let mixed = if count == pass.batch { mixed } else { mixed.permute([0, 2, 1, 3])? };
+        mixed.reshape([count, queries * self.head_dim])
     }
 
-    /// `[b * t, heads * d]` → `[b, heads, t, d]`.
-    fn split(&self, x: &Tensor, batch: usize, heads: usize) -> Result<Tensor> {
-        let count = x.dims()[0] / batch;
-        if count == 1 {
-            return x.reshape([batch, heads, 1, self.head_dim]);
-        }
-        x.reshape([batch, count, heads, self.head_dim])?.permute([0, 2, 1, 3])
+    /// From the heads back to the residual stream.
+    pub fn output(&self) -> &Linear {
+        &self.output
     }
 
     /// Shows the projections under the names of the original model.

@@ -11,8 +11,8 @@ use crate::{
     device::Device,
     error::{Error, Result},
     nn::{
-        Adaptable, AdapterSite, Embedding, KvCache, LayerNorm, Linear, Norm, RmsNorm, RopeScaling, RopeTables,
-        RotaryEmbedding, Weights,
+        Adaptable, AdapterSite, Embedding, KvCache, LayerNorm, Linear, Module, Norm, RmsNorm, RopeScaling, RopeTables,
+        RotaryEmbedding, Weights, linears,
     },
     tensor::Tensor,
 };
@@ -196,11 +196,8 @@ impl Decoder {
             x = x.affine(self.config.embedding_scale, 0.0)?;
         }
         for (layer, block) in self.blocks.iter().enumerate() {
-            let (rope, tables) = match (&self.local_rope, &local_tables) {
-                (Some(rope), Some(tables)) if block.local => (rope, tables),
-                _ => (&self.rope, &tables),
-            };
-            x = block.forward(&x, rope, tables, pass, layer)?;
+            let tables = local_tables.as_ref().filter(|_| block.local).unwrap_or(&tables);
+            x = block.forward(&x, tables, pass, layer)?;
         }
         Ok(x)
     }
@@ -210,7 +207,7 @@ impl Decoder {
     /// # Errors
     /// When the rows are of another size.
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let mut logits = self.head.forward(&self.norm.forward(hidden)?)?;
+        let mut logits = linears(hidden, Some(&self.norm), &[&self.head], false)?;
         if self.config.logit_scale != 1.0 {
             logits = logits.affine(self.config.logit_scale, 0.0)?;
         }
@@ -243,30 +240,30 @@ impl Block {
         Ok(Self { attention_norm, attention, post_attention_norm, mlp_norm, mlp, post_mlp_norm, parallel, local })
     }
 
-    fn forward(
-        &self,
-        x: &Tensor,
-        rope: &RotaryEmbedding,
-        tables: &RopeTables,
-        pass: &mut Pass<'_>,
-        layer: usize,
-    ) -> Result<Tensor> {
-        let normed = self.attention_norm.forward(x)?;
-        let mut attended = self.attention.forward(&normed, rope, tables, pass, layer)?;
-        if let Some(norm) = &self.post_attention_norm {
-            attended = norm.forward(&attended)?;
-        }
-        let joined = x.add(&attended)?;
-        let mlp_source = if self.parallel { x } else { &joined };
-        let mlp_input = match &self.mlp_norm {
-            Some(norm) => norm.forward(mlp_source)?,
-            None => normed,
+    fn forward(&self, x: &Tensor, rope: &RopeTables, pass: &mut Pass<'_>, layer: usize) -> Result<Tensor> {
+        let training = pass.training;
+        // A norm that both halves read is computed once, others with the projections behind them.
+        let shared = match &self.mlp_norm {
+            Some(_) => None,
+            None => Some(self.attention_norm.forward(x)?),
         };
-        let mut y = self.mlp.forward(&mlp_input, pass.training)?;
-        if let Some(norm) = &self.post_mlp_norm {
-            y = norm.forward(&y)?;
-        }
-        joined.add(&y)
+        let (source, norm) = match &shared {
+            Some(normed) => (normed, None),
+            None => (x, Some(&self.attention_norm)),
+        };
+        let attended = self.attention.forward(source, norm, rope, pass, layer)?;
+        let joined = add(x, self.attention.output(), &attended, self.post_attention_norm.as_ref(), training)?;
+        let source = shared.as_ref().unwrap_or(if self.parallel { x } else { &joined });
+        let inner = self.mlp.forward(source, self.mlp_norm.as_ref(), training)?;
+        add(&joined, self.mlp.down(), &inner, self.post_mlp_norm.as_ref(), training)
+    }
+}
+
+/// `residual + norm(layer(x))`.
+fn add(residual: &Tensor, layer: &Linear, x: &Tensor, norm: Option<&Norm>, training: bool) -> Result<Tensor> {
+    match norm {
+        Some(norm) => norm.forward_add(&layer.forward_t(x, training)?, residual),
+        None => layer.forward_add(x, residual, training),
     }
 }
 

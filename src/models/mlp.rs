@@ -3,7 +3,7 @@
 use super::{config::DecoderConfig, decoder::Loader, names::Part};
 use crate::{
     error::Result,
-    nn::{AdapterSite, Linear, Module},
+    nn::{AdapterSite, Linear, Norm, gated_linears, linears},
     op::Gate,
     tensor::Tensor,
 };
@@ -41,27 +41,29 @@ impl Mlp {
         Ok(Self { input, down, activation: config.activation })
     }
 
-    /// `[t, hidden]` → `[t, hidden]`.
-    pub fn forward(&self, x: &Tensor, training: bool) -> Result<Tensor> {
-        let inner = match &self.input {
+    /// `[t, hidden]`, behind `norm` if there is one → `[t, size]`, what the projection down is to be applied to.
+    pub fn forward(&self, x: &Tensor, norm: Option<&Norm>, training: bool) -> Result<Tensor> {
+        match &self.input {
             Input::Plain { up } => {
-                let x = up.forward_t(x, training)?;
+                let x = linears(x, norm, &[up], training)?;
                 match self.activation {
                     Gate::Silu => x.silu(),
                     Gate::Gelu => x.gelu(),
                     Gate::GeluTanh => x.gelu_tanh(),
                     Gate::Relu => x.relu(),
-                }?
+                }
             }
-            Input::Gated { gate, up } => {
-                gate.forward_t(x, training)?.gated(self.activation, &up.forward_t(x, training)?)?
-            }
+            Input::Gated { gate, up } => gated_linears(x, norm, self.activation, [gate, up], training),
             Input::Fused { gate_up, size } => {
-                let both = gate_up.forward_t(x, training)?;
-                both.narrow(-1, 0, *size)?.gated(self.activation, &both.narrow(-1, *size, *size)?)?
+                let both = linears(x, norm, &[gate_up], training)?;
+                both.narrow(-1, 0, *size)?.gated(self.activation, &both.narrow(-1, *size, *size)?)
             }
-        };
-        self.down.forward_t(&inner, training)
+        }
+    }
+
+    /// Back to the residual stream.
+    pub fn down(&self) -> &Linear {
+        &self.down
     }
 
     /// Shows the projections under the names of the original model.

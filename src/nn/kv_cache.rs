@@ -9,7 +9,7 @@ use crate::{
 /// Capacity of a fresh cache, in tokens.
 const INITIAL: usize = 128;
 
-/// Keys and values of every layer, `[batch, kv_heads, capacity, size]`. Written in place, doubled when full, and cut back with
+/// Keys and values of every layer, `[batch, heads, capacity, size]` each, or both in one tensor. Written in place, doubled when full, and cut back with
 /// [`KvCache::truncate`] so that the next turn of a chat computes only what is new.
 ///
 /// Layers with a sliding window keep everything too; attention looks at the window only.
@@ -18,11 +18,8 @@ pub struct KvCache {
     len: usize,
 }
 
-#[derive(Default)]
-struct Layer {
-    keys: Option<Tensor>,
-    values: Option<Tensor>,
-}
+/// Keys and values, or in the first place both.
+type Layer = [Option<Tensor>; 2];
 
 impl KvCache {
     /// An empty cache of a model with so many layers.
@@ -47,7 +44,7 @@ impl KvCache {
     }
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let tensors = self.layers.iter().flat_map(|l| [&l.keys, &l.values]).flatten();
+        let tensors = self.layers.iter().flatten().flatten();
         tensors.map(|t| t.dtype().bytes_for(t.shape().elements()).unwrap_or(0)).sum()
     }
     /// Number of layers it was made for.
@@ -58,18 +55,31 @@ impl KvCache {
     /// earlier ones, `[1, kv_heads, len + t, size]`. The tokens count once [`KvCache::advance`] is called, after all layers.
     pub fn append(&mut self, layer: usize, keys: &Tensor, values: &Tensor) -> Result<(Tensor, Tensor)> {
         let len = self.len;
+        let [held_keys, held_values] = self.layer(layer)?;
+        Ok((write(held_keys, keys, len)?, write(held_values, values, len)?))
+    }
+    /// As [`KvCache::append`], with the heads of keys and behind them as many of values in one tensor,
+    /// `[batch, 2 * kv_heads, t, size]`: one write for both. A cache is written in one way or the other.
+    ///
+    /// # Errors
+    /// As [`KvCache::append`].
+    pub fn append_joined(&mut self, layer: usize, both: &Tensor) -> Result<(Tensor, Tensor)> {
+        let len = self.len;
+        let heads = both.dim(1)? / 2;
+        let both = write(&mut self.layer(layer)?[0], both, len)?;
+        Ok((both.narrow(1, 0, heads)?, both.narrow(1, heads, heads)?))
+    }
+    fn layer(&mut self, layer: usize) -> Result<&mut Layer> {
         let count = self.layers.len();
-        let Some(layer) = self.layers.get_mut(layer) else {
-            return Err(Error::argument("kv_cache", format!("layer {layer} of a cache of {count}")));
-        };
-        Ok((write(&mut layer.keys, keys, len)?, write(&mut layer.values, values, len)?))
+        let missing = || Error::argument("kv_cache", format!("layer {layer} of a cache of {count}"));
+        self.layers.get_mut(layer).ok_or_else(missing)
     }
     /// Makes text `i` of the batch the one that was text `order[i]` (beam search); the batch may grow or shrink by it.
     ///
     /// # Errors
     /// When there is no such text.
     pub fn reorder(&mut self, order: &Tensor) -> Result<()> {
-        for slot in self.layers.iter_mut().flat_map(|l| [&mut l.keys, &mut l.values]) {
+        for slot in self.layers.iter_mut().flatten() {
             if let Some(held) = slot {
                 *slot = Some(held.index_select(0, order)?);
             }

@@ -1,8 +1,9 @@
 //! Fully connected layers.
 
-use super::{Init, LoraAdapter, Module, Parameter, Weights};
+use super::{Init, LoraAdapter, Module, Parameter, Weights, fused};
 use crate::{
     error::{Error, Result},
+    op::Op,
     tensor::Tensor,
 };
 
@@ -44,6 +45,16 @@ impl Linear {
     /// When the last dimension is not `inputs`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.forward_t(x, false)
+    }
+    /// `residual + forward(x)`: `[.., inputs]` and `[.., outputs]` → `[.., outputs]`.
+    ///
+    /// # Errors
+    /// When x or the residual does not fit.
+    pub fn forward_add(&self, x: &Tensor, residual: &Tensor, training: bool) -> Result<Tensor> {
+        match self.lone_weight() {
+            Some(weight) => fused::apply(Op::LinearAdd, &[x, &weight, residual]),
+            None => residual.add(&self.forward_t(x, training)?),
+        }
     }
     /// Gives the layer a low-rank adapter, or takes it away; one that was merged is undone first.
     ///
@@ -91,6 +102,11 @@ impl Linear {
     /// The weight, `[outputs, inputs]`.
     pub fn weight(&self) -> Tensor {
         self.weight.get()
+    }
+    /// The weight, if the layer computes with nothing else: it has no bias, and no adapter beside the weight.
+    pub(super) fn lone_weight(&self) -> Option<Tensor> {
+        let adapted = self.adapter.as_ref().is_some_and(|adapted| adapted.original.is_none());
+        (self.bias.is_none() && !adapted).then(|| self.weight.get())
     }
     /// The bias, `[outputs]`.
     pub fn bias(&self) -> Option<Tensor> {

@@ -7,6 +7,7 @@ mod batch_norm;
 mod conv;
 mod dropout;
 mod embedding;
+mod fused;
 mod init;
 mod kv_cache;
 mod linear;
@@ -30,6 +31,7 @@ pub use batch_norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNormOptions, Grou
 pub use conv::{Conv, Conv1d, Conv2d, ConvTranspose, ConvTranspose1d, ConvTranspose2d};
 pub use dropout::Dropout;
 pub use embedding::Embedding;
+pub use fused::{gated_linears, linears};
 pub use init::{Fan, Init, gain};
 pub use kv_cache::KvCache;
 pub use linear::Linear;

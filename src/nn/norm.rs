@@ -1,7 +1,7 @@
 //! Normalisation over the last dimension.
 
-use super::{Init, Module, Parameter, Weights};
-use crate::{error::Result, tensor::Tensor};
+use super::{Init, Module, Parameter, Weights, fused};
+use crate::{error::Result, op::Op, tensor::Tensor};
 
 /// Root-mean-square norm (Zhang & Sennrich 2019): `x / sqrt(mean(x²) + eps) · w`.
 #[derive(Clone)]
@@ -34,11 +34,13 @@ impl RmsNorm {
     /// # Errors
     /// When the last dimension is not `size`.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (scale, eps) = self.scale()?;
+        x.rms_norm(&scale, eps)
+    }
+    /// What the normalised input is multiplied by, `[size]`, and what is added to its mean square.
+    pub(super) fn scale(&self) -> Result<(Tensor, f64)> {
         let weight = self.weight.get();
-        if self.offset == 0.0 {
-            return x.rms_norm(&weight, self.eps);
-        }
-        x.rms_norm(&weight.affine(1.0, self.offset)?, self.eps)
+        Ok((if self.offset == 0.0 { weight } else { weight.affine(1.0, self.offset)? }, self.eps))
     }
 }
 
@@ -106,6 +108,19 @@ impl Norm {
         match self {
             Self::Rms(norm) => norm.forward(x),
             Self::Layer(norm) => norm.forward(x),
+        }
+    }
+    /// `residual + forward(x)`, all of one shape.
+    ///
+    /// # Errors
+    /// When x or the residual does not fit.
+    pub fn forward_add(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Rms(norm) => {
+                let (scale, eps) = norm.scale()?;
+                fused::apply(Op::RmsNormAdd { eps }, &[x, &scale, residual])
+            }
+            Self::Layer(norm) => residual.add(&norm.forward(x)?),
         }
     }
 }

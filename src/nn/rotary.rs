@@ -1,9 +1,10 @@
 //! Rotary position embedding (Su et al. 2021) and the ways models stretch it to longer contexts.
 
+use super::{RmsNorm, fused};
 use crate::{
     device::Device,
     error::{Error, Result},
-    op::RopeLayout,
+    op::{Heads, Op, RopeLayout},
     tensor::Tensor,
 };
 use std::{
@@ -74,6 +75,38 @@ pub enum RopeScaling {
 pub struct RopeTables {
     cos: Tensor,
     sin: Tensor,
+    layout: RopeLayout,
+}
+
+impl RopeTables {
+    /// Rotates `x` `[.., positions, size]`, whose size is at least that of the angles' pairs.
+    ///
+    /// # Errors
+    /// When there are other positions, or heads are smaller.
+    pub fn apply(&self, x: &Tensor) -> Result<Tensor> {
+        x.rope(&self.cos, &self.sin, self.layout)
+    }
+    /// From queries, keys and values side by side, `[batch, positions, (queries + 2 * keys) * size]`, to their heads,
+    /// `[batch, queries + 2 * keys, positions, size]`: those of queries and keys behind their norms, if there are any, and
+    /// rotated.
+    ///
+    /// # Errors
+    /// When the sizes do not fit each other.
+    pub fn heads(
+        &self,
+        x: &Tensor,
+        queries: usize,
+        keys: usize,
+        norms: Option<(&RmsNorm, &RmsNorm)>,
+    ) -> Result<Tensor> {
+        let heads = Heads { layout: self.layout, queries, keys, norm: None };
+        let Some((query_norm, key_norm)) = norms else {
+            return fused::apply(Op::Heads(heads), &[x, &self.cos, &self.sin]);
+        };
+        let ((query, eps), (key, _)) = (query_norm.scale()?, key_norm.scale()?);
+        let heads = Heads { norm: Some(eps), ..heads };
+        fused::apply(Op::Heads(heads), &[x, &self.cos, &self.sin, &query, &key])
+    }
 }
 
 /// Rotates the first `dims` elements of each head by its position. Tables are made once and grow by need.
@@ -131,12 +164,8 @@ impl RotaryEmbedding {
                 &cache.insert(Cached { long, positions, tables }).tables
             }
         };
-        Ok(RopeTables { cos: tables.cos.narrow(0, start, count)?, sin: tables.sin.narrow(0, start, count)? })
-    }
-
-    /// Rotates `x` `[.., positions, size]`, `size >= dims`.
-    pub fn apply(&self, x: &Tensor, tables: &RopeTables) -> Result<Tensor> {
-        x.rope(&tables.cos, &tables.sin, self.layout)
+        let rows = |table: &Tensor| table.narrow(0, start, count);
+        Ok(RopeTables { cos: rows(&tables.cos)?, sin: rows(&tables.sin)?, layout: self.layout })
     }
 
     /// Tables of rows `start..end` with the frequencies of a sequence of `length` tokens.
@@ -153,7 +182,7 @@ impl RotaryEmbedding {
             let rows = (start..end).flat_map(|p| frequencies.iter().map(move |w| (f(p as f64 * w) * factor) as f32));
             Tensor::from_slice(&rows.collect::<Vec<f32>>(), shape, &self.device)
         };
-        Ok(RopeTables { cos: table(f64::cos)?, sin: table(f64::sin)? })
+        Ok(RopeTables { cos: table(f64::cos)?, sin: table(f64::sin)?, layout: self.layout })
     }
 
     /// Angle per position of each pair, for a sequence of `length` tokens.

@@ -19,7 +19,8 @@ mod reduce;
 pub use conv::Convolution;
 pub(crate) use conv::{check as check_conv, check_bias as check_conv_bias};
 pub use custom::{Custom, CustomOp};
-pub(crate) use fused::attention::visible;
+pub use fused::heads::Heads;
+pub(crate) use fused::{attention::visible, projections::first_weight};
 pub use gradient::Backward;
 pub use pool::Windows;
 
@@ -411,6 +412,30 @@ pub enum Op {
     },
     /// `[a, b]` → `gate(a) * b`.
     Gated(Gate),
+    /// `[x [.., k], w [n, k], w' [n', k], …]` → `[.., n + n' + …]`: the products `x · wᵀ` side by side. With `norm`, a weight
+    /// `[k]` of an RMS norm of `x`, which comes first, stands before the others.
+    Linears {
+        /// Added to the mean square.
+        norm: Option<f64>,
+    },
+    /// `[x [.., k], g [n, k], u [n, k]]` → `gate(x · gᵀ) * (x · uᵀ)`; `norm` as in [`Op::Linears`].
+    GatedLinears {
+        /// Of the first product.
+        gate: Gate,
+        /// Added to the mean square.
+        norm: Option<f64>,
+    },
+    /// `[x [.., k], w [n, k], residual [.., n]]` → `residual + x · wᵀ`.
+    LinearAdd,
+    /// `[x, weight, residual]` → `residual + rms_norm(x)`.
+    RmsNormAdd {
+        /// Added to the mean square.
+        eps: f64,
+    },
+    /// `[x [b, t, (queries + 2 · keys) · d], cos [t, r/2], sin [t, r/2]]`, of which x holds queries, keys and values side by
+    /// side, or with `query_norm [d], key_norm [d]` → `[b, queries + 2 · keys, t, d]`: the heads, those of queries and keys
+    /// RMS-normalised (if norms are given) and rotated.
+    Heads(Heads),
     /// `[x [n, c, h, w], weight [o, c / groups, kh, kw]]` or with `bias [o]` → `[n, o, ..size]`: cross-correlation.
     Conv(Convolution),
     /// `[x [n, o, h, w], weight [o, c / groups, kh, kw]]` or with `bias [c]` → `[n, c, ..size]`: the transpose of the
@@ -462,6 +487,11 @@ impl Op {
             Op::Rope { .. } => "rope",
             Op::Attention { .. } => "attention",
             Op::Gated(_) => "gated",
+            Op::Linears { .. } => "linears",
+            Op::GatedLinears { .. } => "gated_linears",
+            Op::LinearAdd => "linear_add",
+            Op::RmsNormAdd { .. } => "rms_norm_add",
+            Op::Heads(_) => "heads",
             Op::MaxIndices { .. } => "max_pool2d",
             Op::Conv(_) => "conv2d",
             Op::ConvTranspose(_) => "conv_transpose2d",
@@ -478,7 +508,11 @@ impl Op {
             Op::Matmul | Op::Embedding { .. } | Op::RmsNorm { .. } | Op::Gated(_) => (2, 2),
             Op::Linear | Op::LayerNorm { .. } | Op::Conv(_) | Op::ConvTranspose(_) => (2, 3),
             Op::Where | Op::ScatterAdd { .. } | Op::Scatter { .. } | Op::Rope { .. } => (3, 3),
+            Op::LinearAdd | Op::RmsNormAdd { .. } => (3, 3),
             Op::Attention { .. } => (3, 4),
+            Op::GatedLinears { norm, .. } => (first_weight(*norm) + 2, first_weight(*norm) + 2),
+            Op::Linears { norm } => (first_weight(*norm) + 1, usize::MAX),
+            Op::Heads(heads) => (if heads.norm.is_some() { 5 } else { 3 }, 5),
             Op::Cat { .. } | Op::Custom(_) => (1, usize::MAX),
             _ => (1, 1),
         }
@@ -488,7 +522,8 @@ impl Op {
     fn takes_blocks(&self, i: usize) -> bool {
         match self {
             Op::Copy | Op::Cast(_) | Op::Cat { .. } | Op::Custom(_) => true,
-            Op::Linear | Op::Embedding { .. } => i == 1,
+            Op::Linear | Op::LinearAdd | Op::Embedding { .. } => i == 1,
+            Op::Linears { norm } | Op::GatedLinears { norm, .. } => i >= first_weight(*norm),
             _ => false,
         }
     }
@@ -537,6 +572,11 @@ impl Op {
             Op::Rope { .. } => fused::rope::infer(inputs),
             Op::Attention { .. } => fused::attention::infer(inputs),
             Op::Gated(_) => fused::gated::infer(inputs),
+            Op::Linears { norm } => fused::projections::infer_linears(*norm, inputs),
+            Op::GatedLinears { norm, .. } => fused::projections::infer_gated_linears(*norm, inputs),
+            Op::LinearAdd => fused::projections::infer_linear_add(inputs),
+            Op::RmsNormAdd { .. } => fused::norm::infer_add(inputs),
+            Op::Heads(heads) => fused::heads::infer(heads, inputs),
             Op::MaxIndices { rows, columns } => pool::infer(rows, columns, inputs),
             Op::Conv(conv) => conv::infer(conv, false, inputs),
             Op::ConvTranspose(conv) => conv::infer(conv, true, inputs),
@@ -562,6 +602,11 @@ impl Op {
                 fused::attention::decompose((*scale, *causal, *window, *softcap), a, b?, c?, input(3))
             }
             Op::Gated(gate) => fused::gated::decompose(*gate, a, b?),
+            Op::Linears { norm } => fused::projections::decompose_linears(*norm, inputs),
+            Op::GatedLinears { gate, norm } => fused::projections::decompose_gated_linears(*gate, *norm, inputs),
+            Op::LinearAdd => fused::projections::decompose_linear_add(a, b?, c?),
+            Op::RmsNormAdd { eps } => fused::norm::decompose_add(*eps, a, b?, c?),
+            Op::Heads(heads) => fused::heads::decompose(heads, inputs),
             Op::Conv(conv) => conv::decompose(conv, a, b?, c),
             Op::ConvTranspose(conv) => conv::decompose_transpose(conv, a, b?, c),
             Op::Rfft => fft::decompose_rfft(a),

@@ -98,6 +98,10 @@ impl Backend for CpuBackend {
                 attention::attention(attention::Options { scale, causal, window, softcap }, inputs, out)?
             }
             Op::Gated(gate) => elementwise::gated(*gate, x, &inputs[1], out)?,
+            // Their decompositions run.
+            Op::Linears { .. } | Op::GatedLinears { .. } | Op::LinearAdd | Op::RmsNormAdd { .. } | Op::Heads(_) => {
+                return Ok(None);
+            }
             Op::MaxIndices { rows, columns } => windows::max_indices(rows, columns, x, out)?,
             #[cfg(feature = "conv")]
             Op::Conv(geometry) => return stored(conv::conv(geometry, false, inputs, out)?),

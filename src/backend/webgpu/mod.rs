@@ -197,6 +197,9 @@ impl Backend for WebGpuBackend {
                 return Ok(self.attention((*scale, *causal, *window, *softcap), inputs, out)?.map(stored));
             }
             Op::MaxIndices { rows, columns } => self.max_indices(rows, columns, x, out)?,
+            Op::Linears { .. } | Op::GatedLinears { .. } | Op::LinearAdd | Op::RmsNormAdd { .. } | Op::Heads(_) => {
+                return Ok(None);
+            }
             // Their decompositions run; a custom operation without one is an error that names it.
             Op::Conv(_) | Op::ConvTranspose(_) | Op::Rfft | Op::Irfft { .. } | Op::Custom(_) => return Ok(None),
         };

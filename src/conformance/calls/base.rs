@@ -24,6 +24,16 @@ pub(super) fn call(op: &str, args: &Args<'_>, inputs: &[&Tensor]) -> Result<Opti
     Ok(result.map(Call::Result))
 }
 
+pub(super) fn gate(args: &Args<'_>) -> Result<Gate> {
+    Ok(match args.text("gate")?.as_str() {
+        "silu" => Gate::Silu,
+        "gelu" => Gate::Gelu,
+        "gelu_tanh" => Gate::GeluTanh,
+        "relu" => Gate::Relu,
+        other => return Err(Error::argument("conformance", format!("no gate {other}"))),
+    })
+}
+
 /// Layers in one operation each: by their method and by their decomposition.
 fn fused(op: &str, args: &Args<'_>, inputs: &[&Tensor]) -> Result<Option<Call>> {
     let dim = || inputs[0].shape().dim("conformance", args.dim("dim")?);
@@ -55,13 +65,7 @@ fn fused(op: &str, args: &Args<'_>, inputs: &[&Tensor]) -> Result<Option<Call>> 
             (q.attention(k, v, mask.first().copied(), options)?, Op::Attention { scale, causal, window, softcap })
         }
         ("gated", [a, b]) => {
-            let gate = match args.text("gate")?.as_str() {
-                "silu" => Gate::Silu,
-                "gelu" => Gate::Gelu,
-                "gelu_tanh" => Gate::GeluTanh,
-                "relu" => Gate::Relu,
-                other => return Err(Error::argument("conformance", format!("no gate {other}"))),
-            };
+            let gate = gate(args)?;
             (a.gated(gate, b)?, Op::Gated(gate))
         }
         _ => return Ok(None),

@@ -3,6 +3,7 @@
 mod autograd;
 mod base;
 mod conv;
+mod fused;
 mod index;
 mod nn;
 
@@ -27,7 +28,7 @@ macro_rules! room {
 }
 
 /// Every golden file, in the order in which names are looked up.
-pub(super) static ROOMS: &[Room] = &[room!(autograd), room!(base), room!(conv), room!(index), room!(nn)];
+pub(super) static ROOMS: &[Room] = &[room!(autograd), room!(base), room!(conv), room!(fused), room!(index), room!(nn)];
 
 /// What a case calls.
 pub(super) enum Call {

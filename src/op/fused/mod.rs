@@ -2,8 +2,10 @@
 
 pub(crate) mod attention;
 pub(super) mod gated;
+pub(super) mod heads;
 pub(super) mod linear;
 pub(super) mod norm;
+pub(crate) mod projections;
 pub(super) mod rope;
 pub(super) mod softmax;
 

@@ -4,7 +4,7 @@ use super::{compute_dtype, computed};
 use crate::{
     backend::Meta,
     error::{Error, Result},
-    op::{Backward, Input, gradient::InputGradients, want_float},
+    op::{Backward, Input, gradient::InputGradients, want_float, want_same},
     tensor::Tensor,
 };
 
@@ -23,11 +23,26 @@ pub(in crate::op) fn infer(name: &'static str, inputs: &[Input<'_>]) -> Result<M
     Ok(Meta { shape: x.shape().clone(), dtype })
 }
 
+pub(in crate::op) fn infer_add(inputs: &[Input<'_>]) -> Result<Meta> {
+    let name = "rms_norm_add";
+    let meta = infer(name, &inputs[..2])?;
+    let (residual, dtype) = inputs[2];
+    want_same(name, meta.dtype, dtype)?;
+    if residual.shape() != &meta.shape {
+        return Err(Error::shapes(name, &meta.shape, residual.shape(), "the residual should have x's shape"));
+    }
+    Ok(meta)
+}
+
 pub(in crate::op) fn decompose_rms(eps: f64, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     computed(x, |x| {
         let scale = x.sqr()?.mean_keepdim(-1)?.add_scalar(eps)?.rsqrt()?;
         x.mul(&scale)?.mul(&weight.to_dtype(x.dtype())?)
     })
+}
+
+pub(in crate::op) fn decompose_add(eps: f64, x: &Tensor, weight: &Tensor, residual: &Tensor) -> Result<Tensor> {
+    residual.add(&x.rms_norm(weight, eps)?)
 }
 
 pub(in crate::op) fn decompose_layer(eps: f64, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {

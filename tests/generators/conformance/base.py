@@ -133,28 +133,12 @@ case("softmax", lambda t: t.softmax(-1), [x([3, 5000], -9, 9)], ["f32"], {"dim":
 case("softmax", lambda t: t.softmax(-1), [x([3, 0])], ["f32"], {"dim": -1}, name="softmax_empty")
 
 
-def rms(t, w):
-    return t * torch.rsqrt(t.square().mean(-1, keepdim=True) + 1e-5) * w
-
-
 for shape in ([2, 3, 24], [1, 576], [24]):
     tag, w = "x".join(map(str, shape)), x([shape[-1]], 0.5, 1.5)
     case("rms_norm", rms, [x(shape), w], FLOATS, {"eps": 1e-5}, name=f"rms_norm_{tag}")
     case("layer_norm", lambda t, w: F.layer_norm(t, t.shape[-1:], w, None, 1e-5), [x(shape), w], FLOATS, {"eps": 1e-5}, name=f"layer_norm_{tag}")
     case("layer_norm", lambda t, w, b: F.layer_norm(t, t.shape[-1:], w, b, 1e-5), [x(shape), w, x([shape[-1]])], FLOATS, {"eps": 1e-5}, name=f"layer_norm_bias_{tag}")
 case("rms_norm", rms, [x([4, 24]), x([24], dtype="f32")], ["f16"], {"eps": 1e-5}, name="rms_norm_by_f32")
-
-
-def rope(t, cos, sin, interleaved):
-    r = cos.shape[-1] * 2
-    head, rest = t[..., :r], t[..., r:]
-    if interleaved:
-        z = torch.view_as_complex(head.reshape(*head.shape[:-1], -1, 2).contiguous()) * torch.complex(cos, sin)
-        out = torch.view_as_real(z).flatten(-2)
-    else:
-        turned = torch.cat([-head[..., r // 2:], head[..., : r // 2]], -1)
-        out = head * torch.cat([cos, cos], -1) + turned * torch.cat([sin, sin], -1)
-    return torch.cat([out, rest], -1)
 
 
 for interleaved in (False, True):

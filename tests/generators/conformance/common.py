@@ -176,6 +176,22 @@ def stored(g, dtype):
     return (torch.zeros(g.shape, dtype=g.dtype) + g.detach()).to(TORCH[dtype]).contiguous().numpy()
 
 
+def rms(t, w):
+    return t * torch.rsqrt(t.square().mean(-1, keepdim=True) + 1e-5) * w
+
+
+def rope(t, cos, sin, interleaved):
+    r = cos.shape[-1] * 2
+    head, rest = t[..., :r], t[..., r:]
+    if interleaved:
+        z = torch.view_as_complex(head.reshape(*head.shape[:-1], -1, 2).contiguous()) * torch.complex(cos, sin)
+        out = torch.view_as_real(z).flatten(-2)
+    else:
+        turned = torch.cat([-head[..., r // 2:], head[..., : r // 2]], -1)
+        out = head * torch.cat([cos, cos], -1) + turned * torch.cat([sin, sin], -1)
+    return torch.cat([out, rest], -1)
+
+
 def save(room):
     """Writes the golden file of a room: results by name, the list of cases as JSON in the metadata."""
     GOLDEN.mkdir(exist_ok=True)
