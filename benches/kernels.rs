@@ -10,7 +10,7 @@
 use votive::{
     DType,
     backend::cpu::{
-        matmul::{gemm_f32_on, linear_f32_on},
+        matmul::{Packed, gemm_f32_on, linear_f32_on, linear_packed_on},
         simd::Isa,
     },
     quant,
@@ -91,8 +91,8 @@ fn main() {
     let filter = host::filter();
     let isa = Isa::best();
     let (n, k) = (2048, 2048);
-    let (values, x) = (random(n * k), random(128 * k));
-    let mut out = vec![0.0; 128 * n];
+    let (values, x) = (random(n * k), random(512 * k));
+    let mut out = vec![0.0; 512 * n];
     for dtype in DType::ALL {
         let name = dtype.name();
         let is_weight = dtype.is_quantized() || matches!(dtype, DType::F32 | DType::F16 | DType::BF16);
@@ -111,8 +111,16 @@ fn main() {
         if let Err(e) = quant::dequantize(dtype, &w[..64 * row], &mut plain) {
             return host::say(&e.to_string());
         }
+        let packed = match dtype.is_quantized().then(|| Packed::new(dtype, n, k, &w)).transpose() {
+            Ok(packed) => packed,
+            Err(e) => return host::say(&e.to_string()),
+        };
+        let product = |m: usize, n: usize, out: &mut [f32]| match &packed {
+            Some(packed) => linear_packed_on(isa, &x[..m * k], m, packed, 0, n, &mut out[..m * n]),
+            None => linear_f32_on(isa, &x[..m * k], m, k, &w[..n * row], dtype, n, &mut out[..m * n]),
+        };
         for m in [1, 9] {
-            if let Err(e) = linear_f32_on(isa, &x[..m * k], m, k, &w[..64 * row], dtype, 64, &mut out[..m * 64]) {
+            if let Err(e) = product(m, 64, &mut out) {
                 return host::say(&e.to_string());
             }
             let dot = |i: usize| -> f32 { (0..k).map(|l| x[i / 64 * k + l] * plain[i % 64 * k + l]).sum() };
@@ -122,9 +130,9 @@ fn main() {
                 host::say(&format!("{name}: {isa} differs from the dequantized product by {worst}"));
             }
         }
-        for (kind, m) in [("vector", 1), ("few", 4), ("matrix", 128)] {
-            let speed = measure((2 * m * n * k) as f64, || {
-                if let Err(e) = linear_f32_on(isa, &x[..m * k], m, k, &w, dtype, n, &mut out[..m * n]) {
+        for (kind, m) in [("vector", 1), ("few", 4), ("matrix", 128), ("matrix512", 512)] {
+            let speed = measure(2.0 * (m * n) as f64 * k as f64, || {
+                if let Err(e) = product(m, n, &mut out) {
                     host::say(&e.to_string());
                 }
             });
@@ -133,7 +141,7 @@ fn main() {
     }
     if "gemm".contains(&filter) {
         let (m, k, n) = (128, 512, 512);
-        let speed = measure((2 * m * n * k) as f64, || {
+        let speed = measure(2.0 * (m * n) as f64 * k as f64, || {
             if let Err(e) = gemm_f32_on(isa, &x[..m * k], (k, 1), &values[..k * n], (n, 1), &mut out[..m * n], m, k, n)
             {
                 host::say(&e.to_string());

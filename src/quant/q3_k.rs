@@ -22,7 +22,7 @@ pub(crate) fn unpack_scales(packed: &[u8; 12]) -> [i8; 16] {
     signed.to_le_bytes().map(|b| b as i8)
 }
 
-fn pack_scales(scales: &[i8; 16], packed: &mut [u8]) {
+pub(crate) fn pack_scales(scales: &[i8; 16], packed: &mut [u8]) {
     packed.fill(0);
     for (i, scale) in scales.iter().enumerate() {
         let unsigned = (scale + 32) as u8;

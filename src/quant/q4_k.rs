@@ -23,7 +23,7 @@ pub(crate) fn unpack_scales_mins(packed: &[u8; 12]) -> ([u8; 8], [u8; 8]) {
     (scales, mins)
 }
 
-fn pack_scales_mins(scales: &[u8; 8], mins: &[u8; 8], packed: &mut [u8]) {
+pub(crate) fn pack_scales_mins(scales: &[u8], mins: &[u8], packed: &mut [u8]) {
     for i in 0..4 {
         packed[i] = scales[i] | (scales[4 + i] >> 4) << 6;
         packed[4 + i] = mins[i] | (mins[4 + i] >> 4) << 6;

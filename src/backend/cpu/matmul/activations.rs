@@ -1,40 +1,58 @@
-//! Activations in 15 bits: each 32 values of a row become integers of `-ACT_MAX..=ACT_MAX` times one f32 scale. On WebAssembly 16-bit
-//! lanes are the only ones with a dot product, and 8 bits, which ggml uses, move a small model's logits by up to 0.7.
+//! Activations in 14 bits: each 32 values of a row become integers of `-ACT_MAX..=ACT_MAX` times one f32 scale. 8 bits, which
+//! ggml uses, move a small model's logits by up to 0.7; 14 cost two dot products of bytes, or as much as 16.
 
-use super::formats::{CHUNK, Format};
-use crate::backend::cpu::simd::{ACT_MAX, Kernel, Simd};
-use std::marker::PhantomData;
+use crate::backend::cpu::simd::{ACT_MAX, Isa, Kernel, Lanes, Simd};
 
-/// Tokens that the matrix kernel takes at a time.
-pub(super) const TILE: usize = 4;
-
-/// The quantized rows of `x`, as the kernels for one format and instruction set read them.
-#[derive(Default)]
-pub(super) struct Activations {
+/// Rows of activations, quantized once for products with any number of packed weights of any format.
+pub(crate) struct Activations {
+    /// The instruction set for which they are laid out.
+    pub(super) isa: Isa,
     /// Rows.
-    pub m: usize,
+    pub(super) m: usize,
     /// Groups of 32 in a row.
-    pub groups: usize,
-    /// Integers: for the vector kernel `[m][groups][32]`, the 32 in the instruction set's order; for the matrix kernel
-    /// `[tiles][groups][16][TILE][2]`.
-    pub q: Vec<i16>,
-    /// Scales: `[m][groups to whole chunks]`, or `[tiles][groups][TILE]`.
-    pub scales: Vec<f32>,
-    /// Scaled sums of the integers of each 32 values, or each 16 where the format has halves; the same order as scales.
-    pub sums: Vec<f32>,
+    pub(super) groups: usize,
+    /// Rows that lie side by side: 1 for the vector kernel, a tile for the matrix kernel.
+    pub(super) tile: usize,
+    /// Weight rows that the matrix kernel takes at a time.
+    pub(super) width: usize,
+    /// Words of two or four integers, `[tiles][groups][16][tile]`.
+    pub(super) q: Vec<i32>,
+    /// `[tiles][groups][tile]`.
+    pub(super) scales: Vec<f32>,
+    /// Scaled sums of the integers of each 32 values; the same order as scales.
+    pub(super) sums: Vec<f32>,
+    /// Those of each 16, `[tiles][groups][2][tile]`.
+    pub(super) halves: Vec<f32>,
 }
 
-/// Fills [`Activations`] from rows of `x` for format `F`.
-pub(super) struct Quantize<'a, F> {
-    /// `[m, k]`.
-    pub x: &'a [f32],
-    /// Values in a row: a multiple of 32.
-    pub k: usize,
-    /// For the matrix kernel?
-    pub tiled: bool,
-    /// What to fill.
-    pub out: &'a mut Activations,
-    pub format: PhantomData<F>,
+/// From this many rows on, unpacking a panel of weights pays.
+const MANY_ROWS: usize = 6;
+
+impl Activations {
+    /// Quantizes rows of `k` values, a multiple of 32.
+    pub(crate) fn new(isa: Isa, x: &[f32], k: usize) -> Self {
+        let (m, groups) = (x.len().checked_div(k).unwrap_or(0), k / 32);
+        let mut acts = Self {
+            isa,
+            m,
+            groups,
+            tile: 1,
+            width: 1,
+            q: Vec::new(),
+            scales: Vec::new(),
+            sums: Vec::new(),
+            halves: Vec::new(),
+        };
+        // SAFETY: the caller's instruction set is one of this machine.
+        unsafe { isa.run(Quantize { x, out: &mut acts }) };
+        acts
+    }
+}
+
+/// Fills [`Activations`], of which sizes are set.
+struct Quantize<'a> {
+    x: &'a [f32],
+    out: &'a mut Activations,
 }
 
 /// 32 rounded values, their scale, and the sums of both halves.
@@ -55,46 +73,40 @@ fn quantize_32(x: &[f32; 32]) -> ([i16; 32], f32, [i32; 2]) {
     (q, scale, [sum(&q[..16]), sum(&q[16..])])
 }
 
-impl<F: Format> Kernel for Quantize<'_, F> {
+impl Kernel for Quantize<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { x, k, tiled, out, .. } = self;
-        let (m, groups) = (x.len() / k, k / 32);
-        let halves = if F::HALVES { 2 } else { 1 };
-        let order = S::order(F::SIGNED);
-        out.m = m;
-        out.groups = groups;
-        let (slots, count) = if tiled {
-            (m.next_multiple_of(TILE) * groups, m.next_multiple_of(TILE) * groups * 32)
-        } else {
-            (m * groups.next_multiple_of(CHUNK), m * groups * 32)
-        };
-        out.q = vec![0; count];
-        out.scales = vec![0.0; slots];
-        out.sums = vec![0.0; slots * halves];
-        for (t, row) in x.chunks_exact(k).enumerate() {
+        let Self { x, out } = self;
+        let Activations { m, groups, .. } = *out;
+        let tile = if m >= MANY_ROWS { <S::Tile as Lanes>::TOKENS } else { 1 };
+        let bytes = S::BYTES && tile == 1;
+        let places = m.next_multiple_of(tile) * groups;
+        out.tile = tile;
+        out.width = 2 * <S::Tile as Lanes>::LANES;
+        out.q = vec![0; places * 16];
+        out.scales = vec![0.0; places];
+        out.sums = vec![0.0; places];
+        out.halves = vec![0.0; places * 2];
+        for (t, row) in x.chunks_exact(groups * 32).enumerate() {
+            let lane = t % tile;
             for (g, values) in row.as_chunks::<32>().0.iter().enumerate() {
+                let group = t / tile * groups + g;
                 let (q, scale, sums) = quantize_32(values);
-                let sums = if F::HALVES { sums } else { [sums[0] + sums[1], 0] };
-                let q: [i16; 32] = std::array::from_fn(|i| q[order[i] as usize]);
-                // positions of this group's scale and sum, and the distance between the sums of its halves
-                let (at, sum_at, next) = if tiled {
-                    let (tile, lane) = (t / TILE, t % TILE);
-                    let group = tile * groups + g;
-                    let words = out.q[group * 32 * TILE..][..32 * TILE].as_chunks_mut::<2>().0;
-                    for (step, pair) in q.as_chunks::<2>().0.iter().enumerate() {
-                        words[step * TILE + lane] = *pair;
-                    }
-                    (group * TILE + lane, group * halves * TILE + lane, TILE)
-                } else {
-                    out.q[(t * groups + g) * 32..][..32].copy_from_slice(&q);
-                    let at = t * groups.next_multiple_of(CHUNK) + g;
-                    (at, at * halves, 1)
-                };
-                out.scales[at] = scale;
-                for (half, sum) in sums.into_iter().enumerate().take(halves) {
-                    out.sums[sum_at + half * next] = scale * sum as f32;
+                let words = &mut out.q[group * 16 * tile..][..16 * tile];
+                for (j, q) in q.as_chunks::<4>().0.iter().enumerate() {
+                    let pair = |a: i16, b: i16| i32::from(a) & 0xffff | i32::from(b) << 16;
+                    let [first, second] = if bytes {
+                        [q.map(|q| (q >> 7) as u8), q.map(|q| q as u8 & 127)].map(i32::from_le_bytes)
+                    } else {
+                        [pair(q[0], q[2]), pair(q[1], q[3])]
+                    };
+                    words[2 * j * tile + lane] = first;
+                    words[(2 * j + 1) * tile + lane] = second;
                 }
+                out.scales[group * tile + lane] = scale;
+                out.sums[group * tile + lane] = scale * (sums[0] + sums[1]) as f32;
+                out.halves[2 * group * tile + lane] = scale * sums[0] as f32;
+                out.halves[(2 * group + 1) * tile + lane] = scale * sums[1] as f32;
             }
         }
     }

@@ -1,12 +1,11 @@
 //! Checks arguments, chooses the kernel, splits the work.
 
 use super::{
-    activations::{Activations, Quantize},
+    activations::Activations,
     blocked,
     float::{DotProducts, Matrix, RowSums},
-    formats::{self, Format},
-    matrix,
-    vector::VectorProduct,
+    packed::{PANEL, Packed},
+    quantized::{self, Source},
 };
 use crate::{
     backend::cpu::{
@@ -16,10 +15,8 @@ use crate::{
     dtype::DType,
     error::{Error, Result},
 };
-use std::{marker::PhantomData, ops::Range};
+use std::ops::Range;
 
-/// From this many tokens on, unpacking a panel of quantized weights pays.
-const MANY_TOKENS: usize = 6;
 /// From this many rows on, packing float panels pays.
 const MANY_ROWS: usize = 6;
 /// Multiply-adds that are worth a task of their own.
@@ -120,43 +117,56 @@ pub fn linear_f32_on(
             // SAFETY: sizes and instruction set were checked above.
             unsafe { float_product(isa, x, (k, 1), b, out, m, k, n) };
         }
-        DType::Q4_0 => quantized_product::<formats::Q4_0>(isa, x, k, w, n, out),
-        DType::Q4_1 => quantized_product::<formats::Q4_1>(isa, x, k, w, n, out),
-        DType::Q5_0 => quantized_product::<formats::Q5_0>(isa, x, k, w, n, out),
-        DType::Q5_1 => quantized_product::<formats::Q5_1>(isa, x, k, w, n, out),
-        DType::Q8_0 => quantized_product::<formats::Q8_0>(isa, x, k, w, n, out),
-        DType::Q8_1 => quantized_product::<formats::Q8_1>(isa, x, k, w, n, out),
-        DType::Q2_K => quantized_product::<formats::Q2_K>(isa, x, k, w, n, out),
-        DType::Q3_K => quantized_product::<formats::Q3_K>(isa, x, k, w, n, out),
-        DType::Q4_K => quantized_product::<formats::Q4_K>(isa, x, k, w, n, out),
-        DType::Q5_K => quantized_product::<formats::Q5_K>(isa, x, k, w, n, out),
-        DType::Q6_K => quantized_product::<formats::Q6_K>(isa, x, k, w, n, out),
-        DType::Q8_K => quantized_product::<formats::Q8_K>(isa, x, k, w, n, out),
-        DType::F64 | DType::I64 | DType::I32 | DType::U32 | DType::U8 => {
+        _ if w_dtype.is_quantized() => {
+            quantized::product(&Activations::new(isa, x, k), Source::Rows(w_dtype, w), n, out);
+        }
+        _ => {
             return Err(Error::dtype("linear", format!("weights of {w_dtype}; cast them to f32, f16 or bf16")));
         }
     }
     Ok(())
 }
 
-/// The product by `n` rows of block format `F`. Sizes and instruction set have been checked.
-fn quantized_product<F: Format>(isa: Isa, x: &[f32], k: usize, w: &[u8], n: usize, out: &mut [f32]) {
-    let m = x.len() / k;
-    let tiled = m >= MANY_TOKENS;
-    let mut acts = Activations::default();
-    // SAFETY: `k` is a multiple of 32 since it fills whole blocks.
-    unsafe { isa.run(Quantize::<F> { x, k, tiled, out: &mut acts, format: PhantomData }) };
-    let (acts, out) = (&acts, Target::new(out));
-    split(n, m * k, |rows| {
-        // SAFETY: `w` is n rows and the result m * n long, and tasks have different rows.
-        unsafe {
-            if tiled {
-                isa.run(matrix::MatrixProduct::<F> { acts, w, rows, out, n, format: PhantomData });
-            } else {
-                isa.run(VectorProduct::<F> { acts, w, rows, out, n, format: PhantomData });
-            }
-        }
-    });
+/// `out[m, n] = x[m, k] · wᵀ` for `n` packed rows from row `first` on.
+///
+/// # Errors
+/// When there are no such rows, they do not begin with a panel, or slices do not have the size that `m`, the rows and their
+/// length imply.
+pub fn linear_packed(x: &[f32], m: usize, w: &Packed, first: usize, n: usize, out: &mut [f32]) -> Result<()> {
+    linear_packed_on(Isa::best(), x, m, w, first, n, out)
+}
+
+/// [`linear_packed`] with the instructions of `isa`, for tests and benchmarks.
+///
+/// # Errors
+/// Also when this machine does not have them.
+pub fn linear_packed_on(
+    isa: Isa,
+    x: &[f32],
+    m: usize,
+    w: &Packed,
+    first: usize,
+    n: usize,
+    out: &mut [f32],
+) -> Result<()> {
+    check_isa("linear", isa)?;
+    let inside = first.is_multiple_of(PANEL) && first.checked_add(n).is_some_and(|last| last <= w.rows);
+    let sizes = (m.checked_mul(w.columns), m.checked_mul(n));
+    if !inside || sizes != (Some(x.len()), Some(out.len())) {
+        let message = format!(
+            "x of {} values and result of {} values are not [{m}, {}] · [{n}, ..]ᵀ of {w:?} from row {first} on",
+            x.len(),
+            out.len(),
+            w.columns
+        );
+        return Err(Error::shape("linear", message));
+    }
+    if w.columns == 0 || out.is_empty() {
+        out.fill(0.0);
+        return Ok(());
+    }
+    quantized::product(&Activations::new(isa, x, w.columns), Source::Packed(w, first / PANEL), n, out);
+    Ok(())
 }
 
 /// `c[m, n] = a[m, k] · b[k, n]` for f32 matrices with any (row, column) strides in elements; `c` is contiguous and

@@ -1,8 +1,8 @@
 //! x86-64: AVX2 with FMA and F16C, and the same with the dot products of AVX-512 VNNI on 256-bit registers.
 //!
-//! Weights and activations are 32 8-bit lanes in memory order. Lanes 0..4 of a dot product hold the first 16.
+//! Tiles of matrix products are computed in 512-bit registers where there are any.
 
-use super::{IN_ORDER, Kernel, Simd, avx512::Avx512};
+use super::{Kernel, Simd, avx512::Avx512};
 use std::arch::x86_64::*;
 
 /// AVX2, FMA, F16C.
@@ -28,15 +28,8 @@ pub(super) unsafe fn run_vnni<K: Kernel>(kernel: K) {
     unsafe { kernel.run::<Vnni>() }
 }
 
-/// 32 weights as 16-bit lanes.
-#[inline(always)]
-unsafe fn widened(w: __m256i) -> [__m256i; 2] {
-    // SAFETY: callers have AVX2.
-    unsafe { [_mm256_cvtepi8_epi16(_mm256_castsi256_si128(w)), _mm256_cvtepi8_epi16(_mm256_extracti128_si256::<1>(w))] }
-}
-
 macro_rules! simd_256 {
-    ($name:ty, $tile:ty, |$acc:ident, $a:ident, $b:ident| $dot_pairs:expr) => {
+    ($name:ty, $tile:ty, |$acc:ident, $a:ident, $b:ident| $dot_pairs:expr, $($dot:tt)*) => {
         // SAFETY of every block: callers have the instruction set and give valid memory; all accesses are unaligned.
         #[allow(clippy::undocumented_unsafe_blocks)]
         impl Simd for $name {
@@ -45,9 +38,6 @@ macro_rules! simd_256 {
             type Tile = $tile;
             type F32 = __m256;
             type I32 = __m256i;
-            type Bytes = __m256i;
-            type Weights = __m256i;
-            type Acts = [__m256i; 2];
 
             #[inline(always)]
             unsafe fn splat(x: f32) -> __m256 {
@@ -121,11 +111,8 @@ macro_rules! simd_256 {
             }
 
             #[inline(always)]
-            unsafe fn scale_8(p: *const i8, scale: f32, out: *mut f32) {
-                unsafe {
-                    let wide = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast())));
-                    _mm256_storeu_ps(out, _mm256_mul_ps(wide, _mm256_set1_ps(scale)));
-                }
+            unsafe fn load_i8(p: *const i8) -> __m256 {
+                unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast()))) }
             }
             #[inline(always)]
             unsafe fn zero_i32() -> __m256i {
@@ -149,92 +136,51 @@ macro_rules! simd_256 {
             }
 
             #[inline(always)]
-            unsafe fn load_bytes(p: *const u8) -> __m256i {
-                unsafe { _mm256_loadu_si256(p.cast()) }
+            unsafe fn store_i32(p: *mut i32, v: __m256i) {
+                unsafe { _mm256_storeu_si256(p.cast(), v) }
             }
             #[inline(always)]
             unsafe fn field(v: __m256i, right: i32, mask: u8) -> __m256i {
                 unsafe {
-                    // bits that cross from one byte into the other are masked away
-                    let shifted = if right >= 0 {
-                        _mm256_srl_epi16(v, _mm_cvtsi32_si128(right))
-                    } else {
-                        _mm256_sll_epi16(v, _mm_cvtsi32_si128(-right))
+                    let shifted = match right {
+                        0 => v,
+                        1.. => _mm256_srl_epi16(v, _mm_cvtsi32_si128(right)),
+                        _ => _mm256_sll_epi16(v, _mm_cvtsi32_si128(-right)),
                     };
                     _mm256_and_si256(shifted, _mm256_set1_epi8(mask as i8))
                 }
             }
             #[inline(always)]
-            unsafe fn nibbles(p: *const u8) -> __m256i {
-                unsafe {
-                    let packed = _mm_loadu_si128(p.cast());
-                    let both = _mm256_set_m128i(_mm_srli_epi16::<4>(packed), packed);
-                    _mm256_and_si256(both, _mm256_set1_epi8(15))
-                }
-            }
-            #[inline(always)]
-            unsafe fn bits_to_16(word: u32) -> __m256i {
-                unsafe {
-                    // byte i / 8 of the word into byte i, then compare its bit i % 8
-                    let from =
-                        _mm256_setr_epi64x(0, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303);
-                    let bit = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64 as i64);
-                    let bytes = _mm256_shuffle_epi8(_mm256_set1_epi32(word as i32), from);
-                    let set = _mm256_cmpeq_epi8(_mm256_and_si256(bytes, bit), bit);
-                    _mm256_and_si256(set, _mm256_set1_epi8(16))
-                }
-            }
-            #[inline(always)]
-            unsafe fn signed(v: __m256i) -> __m256i {
-                v
-            }
-            #[inline(always)]
             unsafe fn or(a: __m256i, b: __m256i) -> __m256i {
                 unsafe { _mm256_or_si256(a, b) }
             }
-
             #[inline(always)]
-            fn order(_signed: bool) -> &'static [u8; 32] {
-                &IN_ORDER
-            }
-            #[inline(always)]
-            unsafe fn load_acts(p: *const i16) -> [__m256i; 2] {
-                unsafe { [_mm256_loadu_si256(p.cast()), _mm256_loadu_si256(p.add(16).cast())] }
-            }
-            #[inline(always)]
-            unsafe fn dot(w: __m256i, a: [__m256i; 2]) -> __m256i {
+            unsafe fn widen(v: __m256i, signed: bool) -> [__m256i; 2] {
                 unsafe {
-                    let [low, high] = widened(w);
-                    Self::dot_pairs(_mm256_madd_epi16(low, a[0]), high, a[1])
-                }
-            }
-            #[inline(always)]
-            unsafe fn dot_signed(w: __m256i, a: [__m256i; 2]) -> __m256i {
-                unsafe { Self::dot(w, a) }
-            }
-            #[inline(always)]
-            unsafe fn dot_halves(w: __m256i, a: [__m256i; 2], scales: *const f32, acc: __m256) -> __m256 {
-                unsafe {
-                    let [low, high] = widened(w);
-                    let low = _mm256_cvtepi32_ps(_mm256_madd_epi16(low, a[0]));
-                    let high = _mm256_cvtepi32_ps(_mm256_madd_epi16(high, a[1]));
-                    let acc = _mm256_fmadd_ps(low, _mm256_broadcast_ss(&*scales), acc);
-                    _mm256_fmadd_ps(high, _mm256_broadcast_ss(&*scales.add(1)), acc)
-                }
-            }
-            #[inline(always)]
-            unsafe fn store_i16(w: __m256i, _signed: bool, offset: i16, factors: (i16, i16), p: *mut i16) {
-                unsafe {
-                    for (i, (wide, factor)) in widened(w).into_iter().zip([factors.0, factors.1]).enumerate() {
-                        let wide = _mm256_sub_epi16(wide, _mm256_set1_epi16(offset));
-                        let scaled = _mm256_mullo_epi16(wide, _mm256_set1_epi16(factor));
-                        _mm256_storeu_si256(p.add(16 * i).cast(), scaled);
+                    if signed {
+                        [_mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(v)), _mm256_srai_epi16::<8>(v)]
+                    } else {
+                        [_mm256_and_si256(v, _mm256_set1_epi16(0xff)), _mm256_srli_epi16::<8>(v)]
                     }
                 }
             }
+
+            $($dot)*
         }
     };
 }
 
-simd_256!(Avx2, Avx2, |acc, a, b| _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)));
-simd_256!(Vnni, Avx512, |acc, a, b| _mm256_dpwssd_epi32(acc, a, b));
+simd_256!(Avx2, Avx2, |acc, a, b| _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)), dot_of_pairs!(););
+simd_256!(
+    Vnni,
+    Avx512,
+    |acc, a, b| _mm256_dpwssd_epi32(acc, a, b),
+    dot_of_bytes!(
+        _mm256_dpbusd_epi32,
+        _mm256_add_epi8,
+        _mm256_set1_epi8,
+        _mm256_sub_epi32,
+        _mm256_add_epi32,
+        _mm256_slli_epi32::<7>
+    );
+);

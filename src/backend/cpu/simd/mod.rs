@@ -4,10 +4,66 @@
 //! set, inside a function with its target features, so that everything inlines. Natively the set is detected when the
 //! program runs; WebAssembly has no detection, a module is built for what it uses.
 //!
-//! Besides plain f32 and i32 registers there are 32 weights and 32 activations at a time, the unit of every block
-//! format. Weights are 8-bit lanes as unpacked, activations 16-bit lanes: WebAssembly has no 8-bit dot product, and elsewhere
-//! one token is bound by the memory that the weights come from. How they are spread over registers, and in which order, is the
-//! instruction set's own affair.
+//! Besides f32 and i32 there are registers of four weights in each 32-bit lane, a lane of each row of packed weights. They
+//! are multiplied by four activations of 14 bits: as pairs of 16 bits, or, where there is a dot product of bytes, as two bytes
+//! each ([`Simd::BYTES`]). Both are exact, so that every instruction set gives the same integers.
+
+/// [`Simd::dot`] by pairs of i16.
+macro_rules! dot_of_pairs {
+    () => {
+        type Dot = Self::I32;
+        const BYTES: bool = false;
+        #[inline(always)]
+        unsafe fn dot_zero() -> Self::I32 {
+            unsafe { Self::zero_i32() }
+        }
+        #[inline(always)]
+        unsafe fn dot(sum: Self::I32, w: Self::I32, signed: bool, x: *const i32) -> Self::I32 {
+            unsafe {
+                let [even, odd] = Self::widen(w, signed);
+                let sum = Self::dot_pairs(sum, even, Self::splat_i32(x));
+                Self::dot_pairs(sum, odd, Self::splat_i32(x.add(1)))
+            }
+        }
+        #[inline(always)]
+        unsafe fn dot_end(sum: Self::I32, _signed: bool) -> Self::I32 {
+            sum
+        }
+    };
+}
+
+/// [`Simd::dot`] by a dot product of four unsigned and four signed bytes in each lane, of which the unsigned ones are at most
+/// 127. Signed weights are multiplied by the activations plus `64 << 7`, and what that adds is subtracted.
+#[cfg(any(target_arch = "x86_64", target_feature = "relaxed-simd"))]
+macro_rules! dot_of_bytes {
+    ($dot:expr, $add_bytes:expr, $splat:expr, $sub:expr, $add:expr, $times_128:expr) => {
+        type Dot = [Self::I32; 3];
+        const BYTES: bool = true;
+        #[inline(always)]
+        unsafe fn dot_zero() -> [Self::I32; 3] {
+            unsafe { [Self::zero_i32(); 3] }
+        }
+        #[inline(always)]
+        unsafe fn dot([high, low, too_large]: [Self::I32; 3], w: Self::I32, signed: bool, x: *const i32) -> [Self::I32; 3] {
+            unsafe {
+                let (x_high, x_low) = (Self::splat_i32(x), Self::splat_i32(x.add(1)));
+                if signed {
+                    let x_high = $add_bytes(x_high, $splat(64));
+                    [$dot(high, x_high, w), $dot(low, x_low, w), $dot(too_large, $splat(64), w)]
+                } else {
+                    [$dot(high, w, x_high), $dot(low, w, x_low), too_large]
+                }
+            }
+        }
+        #[inline(always)]
+        unsafe fn dot_end([high, low, too_large]: [Self::I32; 3], signed: bool) -> Self::I32 {
+            unsafe {
+                let high = if signed { $sub(high, too_large) } else { high };
+                $add($times_128(high), low)
+            }
+        }
+    };
+}
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -38,14 +94,12 @@ pub(crate) trait Simd: Copy + 'static {
     type Tile: Lanes;
     /// A register of f32.
     type F32: Copy;
-    /// A register of i32, or of pairs of i16.
+    /// A register of i32, of pairs of i16, or of four bytes.
     type I32: Copy;
-    /// 32 bytes as loaded.
-    type Bytes: Copy;
-    /// 32 unpacked weights.
-    type Weights: Copy;
-    /// 32 activations of `-ACT_MAX..=ACT_MAX`, as 16-bit lanes.
-    type Acts: Copy;
+    /// A sum of products in progress.
+    type Dot: Copy;
+    /// Are activations multiplied as bytes? See [`Simd::dot`].
+    const BYTES: bool;
 
     /// Every lane `x`.
     unsafe fn splat(x: f32) -> Self::F32;
@@ -77,8 +131,8 @@ pub(crate) trait Simd: Copy + 'static {
     /// Reads and converts as many bf16 as there are lanes.
     unsafe fn load_bf16(p: *const u8) -> Self::F32;
 
-    /// Writes `scale` times each of 8 bytes.
-    unsafe fn scale_8(p: *const i8, scale: f32, out: *mut f32);
+    /// Reads and converts as many i8 as there are lanes.
+    unsafe fn load_i8(p: *const i8) -> Self::F32;
 
     /// Every lane zero.
     unsafe fn zero_i32() -> Self::I32;
@@ -91,35 +145,26 @@ pub(crate) trait Simd: Copy + 'static {
     /// To f32.
     unsafe fn to_f32(v: Self::I32) -> Self::F32;
 
-    /// Reads 32 bytes.
-    unsafe fn load_bytes(p: *const u8) -> Self::Bytes;
-    /// 32 weights of `(byte >> right) & mask`; a negative `right` shifts left. `mask` is at most 63.
-    unsafe fn field(v: Self::Bytes, right: i32, mask: u8) -> Self::Weights;
-    /// 32 weights in 16 bytes: the low nibbles, then the high nibbles.
-    unsafe fn nibbles(p: *const u8) -> Self::Weights;
-    /// 32 weights of 16 where the bit of `word` is set, lowest first, 0 elsewhere.
-    unsafe fn bits_to_16(word: u32) -> Self::Weights;
-    /// 32 signed weights.
-    unsafe fn signed(v: Self::Bytes) -> Self::Weights;
+    /// Writes a register.
+    unsafe fn store_i32(p: *mut i32, v: Self::I32);
+    /// `(byte >> right) & mask` of each byte; a negative `right` shifts left. `mask` keeps nothing that crossed from one byte
+    /// into the next.
+    unsafe fn field(v: Self::I32, right: i32, mask: u8) -> Self::I32;
     /// Bitwise or.
-    unsafe fn or(a: Self::Weights, b: Self::Weights) -> Self::Weights;
+    unsafe fn or(a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Bytes 0 and 2 of each lane as a pair of i16, and bytes 1 and 3.
+    unsafe fn widen(v: Self::I32, signed: bool) -> [Self::I32; 2];
 
-    /// Where each of 32 stored activations (and weights, by [`Simd::store_i16`]) comes from;
-    /// `signed` for weights made by [`Simd::signed`].
-    fn order(signed: bool) -> &'static [u8; 32];
-    /// Reads 32 stored activations.
-    unsafe fn load_acts(p: *const i16) -> Self::Acts;
-    /// The dot product of weights 0..=63 and activations, spread over the lanes.
-    unsafe fn dot(w: Self::Weights, a: Self::Acts) -> Self::I32;
-    /// The dot product of signed weights and activations, spread over the lanes.
-    unsafe fn dot_signed(w: Self::Weights, a: Self::Acts) -> Self::I32;
-    /// `acc` plus the dot product (weights 0..=63) where the first 16 are scaled by `*scales`, the others by the next.
-    unsafe fn dot_halves(w: Self::Weights, a: Self::Acts, scales: *const f32, acc: Self::F32) -> Self::F32;
-    /// Stores `(w - offset) * factors.0` for the first 16 weights, `* factors.1` for the others, as 32 i16.
-    unsafe fn store_i16(w: Self::Weights, signed: bool, offset: i16, factors: (i16, i16), p: *mut i16);
+    /// An empty sum.
+    unsafe fn dot_zero() -> Self::Dot;
+    /// Adds the products of four weights in each lane (`signed`, or else 0..=127) and the same four activations, which are two
+    /// words at `x`: pairs (0, 2) and (1, 3) of i16, or if [`Simd::BYTES`] `x >> 7` and `x & 127` in four bytes each.
+    unsafe fn dot(sum: Self::Dot, w: Self::I32, signed: bool, x: *const i32) -> Self::Dot;
+    /// The sum in each lane.
+    unsafe fn dot_end(sum: Self::Dot, signed: bool) -> Self::I32;
 }
 
-/// The registers of f32 that the tiles of matrix products are computed in: those of [`Simd`], or wider ones.
+/// The registers that the tiles of matrix products are computed in: those of [`Simd`], or wider ones.
 ///
 /// # Safety
 /// As for [`Simd`].
@@ -129,8 +174,12 @@ pub(crate) trait Lanes: Copy + 'static {
     const LANES: usize;
     /// Rows of a register tile.
     const ROWS: usize;
+    /// Tokens of a register tile of a product with quantized weights.
+    const TOKENS: usize;
     /// A register.
     type F32: Copy;
+    /// A register of i32, or of pairs of i16.
+    type I32: Copy;
     /// Every lane `x`.
     unsafe fn splat(x: f32) -> Self::F32;
     /// Reads a register.
@@ -139,8 +188,20 @@ pub(crate) trait Lanes: Copy + 'static {
     unsafe fn store(p: *mut f32, v: Self::F32);
     /// `a + b`.
     unsafe fn add(a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a * b`.
+    unsafe fn mul(a: Self::F32, b: Self::F32) -> Self::F32;
     /// `a * b + c`, in one rounding or two.
     unsafe fn mul_add(a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    /// Every lane zero.
+    unsafe fn zero_i32() -> Self::I32;
+    /// Every lane the i32 (or pair of i16) at `p`.
+    unsafe fn splat_i32(p: *const i32) -> Self::I32;
+    /// Reads a register.
+    unsafe fn load_i32(p: *const i32) -> Self::I32;
+    /// In each lane, `acc` plus the dot product of two pairs of i16.
+    unsafe fn dot_pairs(acc: Self::I32, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// To f32.
+    unsafe fn to_f32(v: Self::I32) -> Self::F32;
 }
 
 // SAFETY of every block: the callers' promise is the same.
@@ -148,7 +209,9 @@ pub(crate) trait Lanes: Copy + 'static {
 impl<S: Simd> Lanes for S {
     const LANES: usize = S::LANES;
     const ROWS: usize = S::TILE_ROWS;
+    const TOKENS: usize = 4;
     type F32 = S::F32;
+    type I32 = S::I32;
     #[inline(always)]
     unsafe fn splat(x: f32) -> S::F32 {
         unsafe { S::splat(x) }
@@ -166,24 +229,37 @@ impl<S: Simd> Lanes for S {
         unsafe { S::add(a, b) }
     }
     #[inline(always)]
+    unsafe fn mul(a: S::F32, b: S::F32) -> S::F32 {
+        unsafe { S::mul(a, b) }
+    }
+    #[inline(always)]
     unsafe fn mul_add(a: S::F32, b: S::F32, c: S::F32) -> S::F32 {
         unsafe { S::mul_add(a, b, c) }
     }
+    #[inline(always)]
+    unsafe fn zero_i32() -> S::I32 {
+        unsafe { S::zero_i32() }
+    }
+    #[inline(always)]
+    unsafe fn splat_i32(p: *const i32) -> S::I32 {
+        unsafe { S::splat_i32(p) }
+    }
+    #[inline(always)]
+    unsafe fn load_i32(p: *const i32) -> S::I32 {
+        unsafe { S::load_i32(p) }
+    }
+    #[inline(always)]
+    unsafe fn dot_pairs(acc: S::I32, a: S::I32, b: S::I32) -> S::I32 {
+        unsafe { S::dot_pairs(acc, a, b) }
+    }
+    #[inline(always)]
+    unsafe fn to_f32(v: S::I32) -> S::F32 {
+        unsafe { S::to_f32(v) }
+    }
 }
 
-/// Largest activation: with weights of up to 128 * 32 (the scales of groups of 16 multiplied in), 32 products stay below 2^31.
-pub(crate) const ACT_MAX: i16 = (1 << 14) - 1;
-
-/// Order of weights and activations in memory as they are.
-const IN_ORDER: [u8; 32] = {
-    let mut order = [0; 32];
-    let mut i = 0;
-    while i < 32 {
-        order[i] = i as u8;
-        i += 1;
-    }
-    order
-};
+/// Largest activation: 14 bits with the sign, the upper seven of which are -64..=63.
+pub(crate) const ACT_MAX: i16 = (1 << 13) - 1;
 
 /// A computation with its arguments.
 pub(crate) trait Kernel {

@@ -1,0 +1,152 @@
+//! Products with weights of block formats: chooses the kernel, splits the work over the pool by panels of rows.
+
+use super::{
+    Target,
+    activations::Activations,
+    bits::{Bits, Kind, with_bits},
+    matrix::{PAIRS, TileProducts, Widen},
+    packed::{PANEL, Packed, Plan, pack_panel},
+    scales::ReadScales,
+    vector::VectorProduct,
+};
+use crate::{backend::cpu::pool::parallel, dtype::DType};
+use std::{borrow::Cow, marker::PhantomData, ops::Range};
+
+/// Multiply-adds that are worth a task of their own.
+const TASK: usize = 1 << 16;
+/// Words of two i16 that are unpacked at a time: 16 KB, which stay in the first-level cache.
+const UNPACKED: usize = 1 << 12;
+
+/// Where panels of weights come from.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// Packed before, from this panel on.
+    Packed(&'a Packed, usize),
+    /// Rows of the format, packed for this product only.
+    Rows(DType, &'a [u8]),
+}
+
+impl Source<'_> {
+    fn dtype(self) -> DType {
+        match self {
+            Source::Packed(packed, _) => packed.dtype,
+            Source::Rows(dtype, _) => dtype,
+        }
+    }
+    /// Words of panel `i` of rows of `k` values.
+    fn panel(&self, i: usize, k: usize) -> Cow<'_, [u32]> {
+        match *self {
+            Source::Packed(packed, first) => Cow::Borrowed(bytemuck::cast_slice(packed.panel(first + i))),
+            Source::Rows(dtype, bytes) => {
+                let plan = Plan::of(dtype);
+                let row_bytes = k / dtype.block_len() * dtype.block_bytes();
+                let mut panel = vec![0u32; plan.panel(dtype, k).2.div_ceil(4)];
+                let end = bytes.len().min((i + 1) * PANEL * row_bytes);
+                let rows = &bytes[i * PANEL * row_bytes..end];
+                pack_panel(plan, dtype, rows, row_bytes, bytemuck::cast_slice_mut(&mut panel));
+                Cow::Owned(panel)
+            }
+        }
+    }
+}
+
+/// `out[m, n] = x · wᵀ` for activations of as many rows, and `n` rows of weights with as many groups.
+pub(super) fn product(acts: &Activations, weights: Source<'_>, n: usize, out: &mut [f32]) {
+    let (many, k) = (acts.tile > 1, acts.groups * 32);
+    let (rows, out) = (if many { acts.width } else { PANEL }, Target::new(out));
+    let step = (TASK / (acts.m * k).max(1)).next_multiple_of(rows).clamp(rows, n.next_multiple_of(rows));
+    parallel(n.div_ceil(step), |i| {
+        let rows = i * step..((i + 1) * step).min(n);
+        let task = Task { acts, weights, rows, n, out };
+        with_bits!(weights.dtype(), B => if many { task.matrix::<B>() } else { task.vector::<B>() });
+    });
+}
+
+/// Some rows of a product.
+struct Task<'a> {
+    acts: &'a Activations,
+    weights: Source<'a>,
+    /// From the beginning of a panel on.
+    rows: Range<usize>,
+    n: usize,
+    out: Target,
+}
+
+impl Task<'_> {
+    /// Numbers of the scales of `rows` rows, and as many shifts, or none.
+    fn scales(&self, plan: Plan, rows: usize) -> (Vec<f32>, Vec<f32>) {
+        let count = self.acts.groups * plan.parts() * rows;
+        (vec![0.0; count], vec![0.0; if plan.shifted() { count } else { 0 }])
+    }
+
+    fn vector<B: Bits>(self) {
+        let (acts, dtype) = (self.acts, self.weights.dtype());
+        let (plan, groups) = (Plan::of(dtype), acts.groups);
+        let (mut scales, mut shifts) = self.scales(plan, PANEL);
+        let head_bytes = plan.panel(dtype, groups * 32).0;
+        for row in self.rows.clone().step_by(PANEL) {
+            let panel = self.weights.panel(row / PANEL, groups * 32);
+            let head = &bytemuck::cast_slice(&panel)[..head_bytes];
+            let (scales, shifts) = (scales.as_mut_ptr(), pointer(&mut shifts));
+            let words = panel[head_bytes / 4..].as_ptr().cast();
+            let (out, n, rows) = (self.out, self.n, PANEL.min(self.rows.end - row));
+            // SAFETY: a panel and its scales are as the plan says, and the result is this task's own in these rows.
+            unsafe {
+                acts.isa.run(ReadScales { plan, head, groups, scales, shifts, stride: PANEL });
+                let bits = PhantomData::<B>;
+                acts.isa.run(VectorProduct { acts, words, scales, shifts, out, n, row, rows, bits });
+            }
+        }
+    }
+
+    fn matrix<B: Bits>(self) {
+        let (acts, dtype, width) = (self.acts, self.weights.dtype(), self.acts.width);
+        let (plan, groups) = (Plan::of(dtype), acts.groups);
+        let (parts, head_bytes) = (plan.parts(), plan.panel(dtype, groups * 32).0);
+        let depth = (UNPACKED / (PAIRS * width)).next_multiple_of(8);
+        let (mut scales, mut shifts) = self.scales(plan, width);
+        let mut wide = vec![0i32; depth * PAIRS * width];
+        let mut acc = vec![0.0f32; acts.m.next_multiple_of(acts.tile) * width];
+        for row in self.rows.clone().step_by(width) {
+            let columns = width.min(self.rows.end - row);
+            let panels: Vec<_> = (row..row + columns).step_by(PANEL).collect();
+            let panels: Vec<_> = panels.iter().map(|row| self.weights.panel(row / PANEL, groups * 32)).collect();
+            // SAFETY: panels and their scales are as the plan says; `wide` and `acc` are as large as the kernels say; the
+            // result is this task's own in these rows.
+            unsafe {
+                for (i, panel) in panels.iter().enumerate() {
+                    let head = &bytemuck::cast_slice(panel)[..head_bytes];
+                    let (scales, shifts) = (scales.as_mut_ptr().add(i * PANEL), pointer(&mut shifts));
+                    let shifts = if shifts.is_null() { shifts } else { shifts.add(i * PANEL) };
+                    acts.isa.run(ReadScales { plan, head, groups, scales, shifts, stride: width });
+                }
+                acc.fill(0.0);
+                for start in (0..groups).step_by(depth) {
+                    let groups = depth.min(groups - start);
+                    for (i, panel) in panels.iter().enumerate() {
+                        let words = panel[head_bytes / 4 + start * B::WORDS * PANEL..].as_ptr().cast();
+                        let wide = wide.as_mut_ptr().add(i * PANEL);
+                        acts.isa.run(Widen { words, groups, wide, width, bits: PhantomData::<B> });
+                    }
+                    let (wide, acc) = (wide.as_ptr(), acc.as_mut_ptr());
+                    let scales = scales.as_ptr().add(start * parts * width);
+                    let shifts = pointer(&mut shifts);
+                    let shifts = if shifts.is_null() { shifts } else { shifts.add(start * parts * width) };
+                    if B::HALVES {
+                        acts.isa.run(TileProducts::<true> { acts, start, groups, wide, scales, shifts, acc });
+                    } else {
+                        acts.isa.run(TileProducts::<false> { acts, start, groups, wide, scales, shifts, acc });
+                    }
+                }
+                for t in 0..acts.m {
+                    self.out.at(t * self.n + row).copy_from_nonoverlapping(acc[t * width..].as_ptr(), columns);
+                }
+            }
+        }
+    }
+}
+
+/// The numbers, or null where there are none.
+fn pointer(numbers: &mut [f32]) -> *mut f32 {
+    if numbers.is_empty() { std::ptr::null_mut() } else { numbers.as_mut_ptr() }
+}
