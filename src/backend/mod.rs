@@ -7,7 +7,7 @@ pub mod cpu;
 #[cfg(feature = "webgpu")]
 pub mod webgpu;
 
-use crate::{dtype::DType, error::Result, layout::Layout, op::Op};
+use crate::{dtype::DType, error::Result, layout::Layout, op::Op, shape::Shape};
 use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
 
 /// A future that borrows its device; not `Send`, since a browser's GPU objects are not.
@@ -41,7 +41,7 @@ pub struct View<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// Result shape; its storage is contiguous.
-    pub shape: crate::shape::Shape,
+    pub shape: Shape,
     /// Result dtype.
     pub dtype: DType,
 }
@@ -57,8 +57,8 @@ pub trait Backend: Send + Sync + 'static {
     }
     /// For what only one kind of backend has.
     fn as_any(&self) -> &dyn Any;
-    /// Takes elements in row-major order (whole blocks for block formats).
-    fn upload(&self, bytes: cpu::Buffer, dtype: DType) -> Result<Storage>;
+    /// Takes the elements of a tensor of that shape in row-major order (whole blocks for block formats).
+    fn upload(&self, bytes: cpu::Buffer, dtype: DType, shape: &Shape) -> Result<Storage>;
     /// Runs `op`; the result is contiguous, of shape and dtype `out`. `None`: no kernel, decompose instead.
     fn execute(&self, op: &Op, inputs: &[View<'_>], out: &Meta) -> Result<Option<Storage>>;
     /// Writes `source` (any layout, same shape and dtype) into the view `layout` of `target`. In place when nobody

@@ -14,6 +14,7 @@ use crate::{
     error::Result,
     layout::Layout,
     op::{Binary, Compare, Gate, Op, Reduce, Unary},
+    shape::Shape,
     tensor::Tensor,
 };
 use std::{
@@ -305,8 +306,8 @@ impl Backend for Noting {
     fn as_any(&self) -> &dyn std::any::Any {
         self
     }
-    fn upload(&self, bytes: Buffer, dtype: DType) -> Result<Storage> {
-        self.cpu.upload(bytes, dtype)
+    fn upload(&self, bytes: Buffer, dtype: DType, shape: &Shape) -> Result<Storage> {
+        self.cpu.upload(bytes, dtype, shape)
     }
     fn execute(&self, op: &Op, inputs: &[View<'_>], out: &Meta) -> Result<Option<Storage>> {
         self.seen.lock().unwrap().insert(name_of(op));

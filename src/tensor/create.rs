@@ -77,7 +77,7 @@ impl Tensor {
             let message = format!("{} bytes do not make a {dtype} tensor of shape {shape}", bytes.len());
             return Err(Error::shape("from_buffer", message));
         }
-        let storage = device.backend().upload(bytes, dtype)?;
+        let storage = device.backend().upload(bytes, dtype, &shape)?;
         Ok(Self::from_parts(storage, Layout::contiguous(shape), dtype, device.clone()))
     }
     /// All zero.

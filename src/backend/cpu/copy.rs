@@ -2,7 +2,7 @@
 //! their size; block formats move as bytes.
 
 use super::{
-    Buffer, buffer_of, elementwise, output, sized, unwritten,
+    Buffer, buffer_of, elementwise, output, packed_of, plain, sized, unwritten,
     walk::{Walk, load},
 };
 use crate::{
@@ -159,8 +159,19 @@ pub(super) fn embedding(table: &View<'_>, ids: &[usize], out: &Meta) -> Result<B
         return Ok(result);
     }
     let rows = result.as_slice_mut::<f32>()?.chunks_exact_mut(d);
-    let buffer = buffer_of(table)?;
     let (start, strides) = (table.layout.start(), table.layout.strides());
+    if let Some(packed) = packed_of(table) {
+        // A view over whole blocks keeps the rows of its table, or is of a part of their columns.
+        if (packed.shape().1, strides[1]) != (d, 1) {
+            return embedding(&View { storage: &plain(table)?, ..table.clone() }, ids, out);
+        }
+        for (&id, row) in ids.iter().zip(rows) {
+            let at = (start + id * strides[0]) / d;
+            quant::dequantize(table.dtype, packed.rows(at..at + 1)?.bytes(), row)?;
+        }
+        return Ok(result);
+    }
+    let buffer = buffer_of(table)?;
     for (&id, row) in ids.iter().zip(rows) {
         let from = start + id * strides[0];
         match table.dtype {

@@ -24,6 +24,8 @@ mod windows;
 
 pub use buffer::Buffer;
 
+use matmul::Packed;
+
 use super::{Backend, DeviceBuffer, LocalFuture, Meta, Storage, View};
 use crate::{
     dtype::{DType, Element},
@@ -52,15 +54,27 @@ impl Backend for CpuBackend {
     fn as_any(&self) -> &dyn std::any::Any {
         self
     }
-    fn upload(&self, bytes: Buffer, dtype: DType) -> Result<Storage> {
+    /// Matrices of block formats are packed for the kernels, once: natively that copies them out of a mapped file.
+    fn upload(&self, bytes: Buffer, dtype: DType, shape: &Shape) -> Result<Storage> {
+        if let (true, &[rows, columns]) = (dtype.is_quantized(), shape.dims()) {
+            return Ok(Arc::new(Packed::new(dtype, rows, columns, bytes.bytes())?));
+        }
         // A file may hold elements at addresses that their type cannot be read from.
         let aligned = bytes.bytes().as_ptr().addr().is_multiple_of(alignment(dtype));
         Ok(Arc::new(if aligned { bytes } else { Buffer::copy_from(bytes.bytes())? }))
     }
     fn execute(&self, op: &Op, inputs: &[View<'_>], out: &Meta) -> Result<Option<Storage>> {
+        if !matches!(op, Op::Linear | Op::Embedding { .. }) && inputs.iter().any(|x| packed_of(x).is_some()) {
+            let plain = inputs.iter().map(plain).collect::<Result<Vec<_>>>()?;
+            let views = inputs.iter().zip(&plain).map(|(x, storage)| View { storage, ..x.clone() });
+            return self.execute(op, &views.collect::<Vec<_>>(), out);
+        }
         let x = &inputs[0];
         let result = match op {
             Op::Copy => copy::copy(x, out)?,
+            Op::Cast(dtype) if dtype.is_quantized() => {
+                return self.upload(copy::cast(x, out)?, *dtype, &out.shape).map(Some);
+            }
             Op::Cast(_) => copy::cast(x, out)?,
             Op::Unary(op) => elementwise::unary(*op, x, out)?,
             Op::Binary(op) => elementwise::binary(*op, x, &inputs[1], out)?,
@@ -120,10 +134,14 @@ impl Backend for CpuBackend {
         Ok(Some(Arc::new(result)))
     }
     fn write_slice(&self, target: Storage, layout: &Layout, source: &View<'_>) -> Result<Storage> {
-        copy::write_slice(target, layout, source)
+        let target = match target.as_any().downcast_ref::<Packed>() {
+            Some(packed) => Arc::new(packed.rows(0..packed.shape().0)?),
+            None => target,
+        };
+        copy::write_slice(target, layout, &View { storage: &plain(source)?, ..source.clone() })
     }
     fn read<'a>(&'a self, view: View<'a>) -> LocalFuture<'a, Result<Buffer>> {
-        Box::pin(async move { copy::read(&view) })
+        Box::pin(async move { copy::read(&View { storage: &plain(&view)?, ..view }) })
     }
 }
 
@@ -141,6 +159,31 @@ impl DeviceBuffer for Buffer {
     }
     fn into_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
         self
+    }
+}
+
+impl DeviceBuffer for Packed {
+    fn bytes(&self) -> usize {
+        self.len()
+    }
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+    fn into_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
+        self
+    }
+}
+
+/// The operand's memory if it is packed for products.
+fn packed_of<'a>(view: &View<'a>) -> Option<&'a Packed> {
+    view.storage.as_any().downcast_ref()
+}
+
+/// The operand's memory, unpacked where it was packed.
+fn plain(view: &View<'_>) -> Result<Storage> {
+    match packed_of(view) {
+        Some(packed) => Ok(Arc::new(packed.rows(0..packed.shape().0)?)),
+        None => Ok(view.storage.clone()),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::{
     Buffer, buffer_of, copy, floats,
-    matmul::{gemm_f32, linear_f32},
+    matmul::{PANEL, gemm_f32, linear_f32, linear_packed},
     num::{Wide, with_wide},
-    output, pool, typed, unwritten,
+    output, packed_of, plain, pool, typed, unwritten,
     walk::for_chunks,
     walk::{Source, fill},
 };
@@ -39,24 +39,8 @@ pub(super) fn linear(x: &View<'_>, w: &View<'_>, bias: Option<&View<'_>>, out: &
     let m = values.as_slice().len().checked_div(k).unwrap_or(out.shape.elements() / n.max(1));
     let mut result = if k > 0 { unwritten(&as_f32(out))? } else { output(&as_f32(out))? };
     let product = result.as_slice_mut::<f32>()?;
-    let blocks = w.layout.contiguous_range().and_then(|r| Some(w.dtype.bytes_for(r.start)?..w.dtype.bytes_for(r.end)?));
     if k > 0 && n > 0 && m > 0 {
-        match blocks {
-            Some(range) if w.dtype != DType::F64 => {
-                linear_f32(values.as_slice(), m, k, &buffer_of(w)?.bytes()[range], w.dtype, n, product)?;
-            }
-            _ if w.dtype.is_quantized() => {
-                linear_f32(values.as_slice(), m, k, copy::read(w)?.bytes(), w.dtype, n, product)?;
-            }
-            _ if w.dtype == DType::F32 => {
-                let (data, strides) = (&typed::<f32>(w)?[w.layout.start()..], w.layout.strides());
-                gemm_f32(values.as_slice(), (k, 1), data, (strides[1], strides[0]), product, m, k, n)?;
-            }
-            _ => {
-                let w = floats(w)?;
-                linear_f32(values.as_slice(), m, k, bytemuck::cast_slice(w.as_slice()), DType::F32, n, product)?;
-            }
-        }
+        with_weights(values.as_slice(), (m, k, n), w, product)?;
     }
     if let Some(bias) = bias {
         let bias = floats(bias)?;
@@ -65,6 +49,31 @@ pub(super) fn linear(x: &View<'_>, w: &View<'_>, bias: Option<&View<'_>>, out: &
         }
     }
     shorten(result, out)
+}
+
+/// `out[m, n] = x[m, k] · wᵀ`, none of them empty.
+fn with_weights(x: &[f32], (m, k, n): (usize, usize, usize), w: &View<'_>, out: &mut [f32]) -> Result<()> {
+    let whole = w.layout.contiguous_range();
+    if let Some(packed) = packed_of(w) {
+        let first = whole.filter(|range| k == packed.shape().1 && range.start.is_multiple_of(k)).map(|r| r.start / k);
+        return match first {
+            Some(first) if first.is_multiple_of(PANEL) => linear_packed(x, m, packed, first, n, out),
+            Some(first) => linear_f32(x, m, k, packed.rows(first..first + n)?.bytes(), w.dtype, n, out),
+            None => with_weights(x, (m, k, n), &View { storage: &plain(w)?, ..w.clone() }, out),
+        };
+    }
+    match whole.and_then(|r| Some(w.dtype.bytes_for(r.start)?..w.dtype.bytes_for(r.end)?)) {
+        Some(range) if w.dtype != DType::F64 => linear_f32(x, m, k, &buffer_of(w)?.bytes()[range], w.dtype, n, out),
+        _ if w.dtype.is_quantized() => linear_f32(x, m, k, copy::read(w)?.bytes(), w.dtype, n, out),
+        _ if w.dtype == DType::F32 => {
+            let (data, strides) = (&typed::<f32>(w)?[w.layout.start()..], w.layout.strides());
+            gemm_f32(x, (k, 1), data, (strides[1], strides[0]), out, m, k, n)
+        }
+        _ => {
+            let w = floats(w)?;
+            linear_f32(x, m, k, bytemuck::cast_slice(w.as_slice()), DType::F32, n, out)
+        }
+    }
 }
 
 /// Batched product of matrices of one dtype.

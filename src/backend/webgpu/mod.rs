@@ -31,6 +31,7 @@ use crate::{
     error::{Error, Result},
     layout::Layout,
     op::{Op, Reduce},
+    shape::Shape,
 };
 use device::Gpu;
 use memory::{Encoding, Memory, Pool};
@@ -158,7 +159,7 @@ impl Backend for WebGpuBackend {
     fn as_any(&self) -> &dyn std::any::Any {
         self
     }
-    fn upload(&self, bytes: Buffer, dtype: DType) -> Result<Storage> {
+    fn upload(&self, bytes: Buffer, dtype: DType, _shape: &Shape) -> Result<Storage> {
         Ok(Arc::new(self.hold(bytes.bytes(), dtype)?))
     }
     fn execute(&self, op: &Op, inputs: &[View<'_>], out: &Meta) -> Result<Option<Storage>> {

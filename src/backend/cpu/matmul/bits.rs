@@ -1,6 +1,6 @@
 //! The six kinds of packed bits, as words of four values for each row of a panel; see [`super::packed`].
 
-use crate::{backend::cpu::simd::Simd, dtype::DType};
+use crate::backend::cpu::simd::Simd;
 
 /// How the words of a group of 32 values are read.
 pub(super) trait Bits: 'static {

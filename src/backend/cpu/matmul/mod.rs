@@ -21,4 +21,5 @@ mod vector;
 
 pub(super) use base::Target;
 pub use base::{gemm_f32, gemm_f32_on, linear_f32, linear_f32_on, linear_packed, linear_packed_on};
+pub(super) use packed::PANEL;
 pub use packed::Packed;

@@ -17,7 +17,7 @@ use crate::{
 use std::{fmt, ops::Range};
 
 /// Rows of a panel: 32-bit lanes of the registers that this architecture's kernels use.
-pub(super) const PANEL: usize = if cfg!(target_arch = "x86_64") { 8 } else { 4 };
+pub(in crate::backend::cpu) const PANEL: usize = if cfg!(target_arch = "x86_64") { 8 } else { 4 };
 
 /// How scales are stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -351,6 +351,10 @@ impl Packed {
             });
         }
         Ok(Self { dtype, rows, columns, memory })
+    }
+    /// Rows and columns.
+    pub fn shape(&self) -> (usize, usize) {
+        (self.rows, self.columns)
     }
     /// Bytes that it takes.
     pub fn len(&self) -> usize {

@@ -41,11 +41,12 @@ impl<B: Bits> Kernel for VectorProduct<'_, B> {
                 let mut acc = [S::splat(0.0); 2];
                 for g in 0..acts.groups {
                     let x_scale = S::splat(*acts.scales.as_ptr().add(at + g));
+                    // two sums, so that additions wait for each other half as long
                     let mut dots = [S::dot_zero(); 2];
-                    each_word!(|J| {
-                        let part = if B::HALVES { J / 4 } else { 0 };
-                        dots[part] = S::dot(dots[part], B::word::<S>(w, J), B::SIGNED, x.add(2 * J));
-                    });
+                    each_word!(|J| dots[J / 4] = S::dot(dots[J / 4], B::word::<S>(w, J), B::SIGNED, x.add(2 * J)));
+                    if !B::HALVES {
+                        dots[0] = S::dot_join(dots[0], dots[1]);
+                    }
                     for dot in &dots[..parts] {
                         let factor = S::mul(S::load(scale), x_scale);
                         acc[0] = S::mul_add(S::to_f32(S::dot_end(*dot, B::SIGNED)), factor, acc[0]);

@@ -136,6 +136,10 @@ macro_rules! simd_256 {
             }
 
             #[inline(always)]
+            unsafe fn add_i32(a: __m256i, b: __m256i) -> __m256i {
+                unsafe { _mm256_add_epi32(a, b) }
+            }
+            #[inline(always)]
             unsafe fn store_i32(p: *mut i32, v: __m256i) {
                 unsafe { _mm256_storeu_si256(p.cast(), v) }
             }
@@ -180,7 +184,6 @@ simd_256!(
         _mm256_add_epi8,
         _mm256_set1_epi8,
         _mm256_sub_epi32,
-        _mm256_add_epi32,
         _mm256_slli_epi32::<7>
     );
 );

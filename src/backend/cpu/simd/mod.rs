@@ -26,6 +26,10 @@ macro_rules! dot_of_pairs {
             }
         }
         #[inline(always)]
+        unsafe fn dot_join(a: Self::I32, b: Self::I32) -> Self::I32 {
+            unsafe { Self::add_i32(a, b) }
+        }
+        #[inline(always)]
         unsafe fn dot_end(sum: Self::I32, _signed: bool) -> Self::I32 {
             sum
         }
@@ -36,7 +40,7 @@ macro_rules! dot_of_pairs {
 /// 127. Signed weights are multiplied by the activations plus `64 << 7`, and what that adds is subtracted.
 #[cfg(any(target_arch = "x86_64", target_feature = "relaxed-simd"))]
 macro_rules! dot_of_bytes {
-    ($dot:expr, $add_bytes:expr, $splat:expr, $sub:expr, $add:expr, $times_128:expr) => {
+    ($dot:expr, $add_bytes:expr, $splat:expr, $sub:expr, $times_128:expr) => {
         type Dot = [Self::I32; 3];
         const BYTES: bool = true;
         #[inline(always)]
@@ -44,7 +48,12 @@ macro_rules! dot_of_bytes {
             unsafe { [Self::zero_i32(); 3] }
         }
         #[inline(always)]
-        unsafe fn dot([high, low, too_large]: [Self::I32; 3], w: Self::I32, signed: bool, x: *const i32) -> [Self::I32; 3] {
+        unsafe fn dot(
+            [high, low, too_large]: [Self::I32; 3],
+            w: Self::I32,
+            signed: bool,
+            x: *const i32,
+        ) -> [Self::I32; 3] {
             unsafe {
                 let (x_high, x_low) = (Self::splat_i32(x), Self::splat_i32(x.add(1)));
                 if signed {
@@ -56,10 +65,14 @@ macro_rules! dot_of_bytes {
             }
         }
         #[inline(always)]
+        unsafe fn dot_join(a: [Self::I32; 3], b: [Self::I32; 3]) -> [Self::I32; 3] {
+            unsafe { [Self::add_i32(a[0], b[0]), Self::add_i32(a[1], b[1]), Self::add_i32(a[2], b[2])] }
+        }
+        #[inline(always)]
         unsafe fn dot_end([high, low, too_large]: [Self::I32; 3], signed: bool) -> Self::I32 {
             unsafe {
                 let high = if signed { $sub(high, too_large) } else { high };
-                $add($times_128(high), low)
+                Self::add_i32($times_128(high), low)
             }
         }
     };
@@ -145,6 +158,8 @@ pub(crate) trait Simd: Copy + 'static {
     /// To f32.
     unsafe fn to_f32(v: Self::I32) -> Self::F32;
 
+    /// `a + b`.
+    unsafe fn add_i32(a: Self::I32, b: Self::I32) -> Self::I32;
     /// Writes a register.
     unsafe fn store_i32(p: *mut i32, v: Self::I32);
     /// `(byte >> right) & mask` of each byte; a negative `right` shifts left. `mask` keeps nothing that crossed from one byte
@@ -160,6 +175,8 @@ pub(crate) trait Simd: Copy + 'static {
     /// Adds the products of four weights in each lane (`signed`, or else 0..=127) and the same four activations, which are two
     /// words at `x`: pairs (0, 2) and (1, 3) of i16, or if [`Simd::BYTES`] `x >> 7` and `x & 127` in four bytes each.
     unsafe fn dot(sum: Self::Dot, w: Self::I32, signed: bool, x: *const i32) -> Self::Dot;
+    /// Two sums in one.
+    unsafe fn dot_join(a: Self::Dot, b: Self::Dot) -> Self::Dot;
     /// The sum in each lane.
     unsafe fn dot_end(sum: Self::Dot, signed: bool) -> Self::I32;
 }

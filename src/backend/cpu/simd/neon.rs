@@ -93,6 +93,10 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    unsafe fn add_i32(a: int32x4_t, b: int32x4_t) -> int32x4_t {
+        unsafe { vaddq_s32(a, b) }
+    }
+    #[inline(always)]
     unsafe fn store_i32(p: *mut i32, v: int32x4_t) {
         unsafe { vst1q_u8(p.cast(), vreinterpretq_u8_s32(v)) }
     }

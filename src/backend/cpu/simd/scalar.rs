@@ -72,6 +72,10 @@ impl Simd for Scalar {
         unsafe { p.cast::<[i32; N]>().read_unaligned() }
     }
     #[inline(always)]
+    unsafe fn add_i32(a: [i32; N], b: [i32; N]) -> [i32; N] {
+        from_fn(|i| a[i] + b[i])
+    }
+    #[inline(always)]
     unsafe fn store_i32(p: *mut i32, v: [i32; N]) {
         unsafe { p.cast::<[i32; N]>().write_unaligned(v) }
     }

@@ -99,6 +99,10 @@ impl Simd for Wasm {
     }
 
     #[inline(always)]
+    unsafe fn add_i32(a: v128, b: v128) -> v128 {
+        i32x4_add(a, b)
+    }
+    #[inline(always)]
     unsafe fn store_i32(p: *mut i32, v: v128) {
         unsafe { v128_store(p.cast(), v) }
     }
@@ -132,7 +136,6 @@ impl Simd for Wasm {
         i8x16_add,
         i8x16_splat,
         i32x4_sub,
-        i32x4_add,
         |v| i32x4_shl(v, 7)
     );
 }
