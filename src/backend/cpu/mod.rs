@@ -64,7 +64,7 @@ impl Backend for CpuBackend {
         Ok(Arc::new(if aligned { bytes } else { Buffer::copy_from(bytes.bytes())? }))
     }
     fn execute(&self, op: &Op, inputs: &[View<'_>], out: &Meta) -> Result<Option<Storage>> {
-        if !matches!(op, Op::Linear | Op::Embedding { .. }) && inputs.iter().any(|x| packed_of(x).is_some()) {
+        if !reads_packed(op) && inputs.iter().any(|x| packed_of(x).is_some()) {
             let plain = inputs.iter().map(plain).collect::<Result<Vec<_>>>()?;
             let views = inputs.iter().zip(&plain).map(|(x, storage)| View { storage, ..x.clone() });
             return self.execute(op, &views.collect::<Vec<_>>(), out);
@@ -172,6 +172,12 @@ impl DeviceBuffer for Packed {
     fn into_any(self: Arc<Self>) -> Arc<dyn std::any::Any + Send + Sync> {
         self
     }
+}
+
+/// Do the operation's kernel, or the operations of its decomposition, read packed weights?
+fn reads_packed(op: &Op) -> bool {
+    let products = matches!(op, Op::Linear | Op::Linears { .. } | Op::GatedLinears { .. } | Op::LinearAdd);
+    products || matches!(op, Op::Embedding { .. })
 }
 
 /// The operand's memory if it is packed for products.
