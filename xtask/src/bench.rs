@@ -11,7 +11,7 @@ use crate::files;
 use crate::models::MODELS;
 use crate::process::{self, capture, note, step};
 use crate::workspace::{Workspace, models_dir};
-use crate::{bench_tensor, fetch, package, system};
+use crate::{bench_speech, bench_tensor, fetch, package, system};
 
 /// The formats that are measured: the weights of the demo's model in each.
 const TYPES: [&str; 3] = ["Q4_0", "Q4_1", "Q8_0"];
@@ -28,6 +28,9 @@ pub struct Args {
     /// Measure only tensor operations and a training step, natively, beside candle, burn and PyTorch
     #[arg(long)]
     tensor: bool,
+    /// Measure only speech to text in Chromium; with --peers, beside transformers.js and whisper.cpp's WebAssembly
+    #[arg(long)]
+    speech: bool,
     /// How often to measure; medians are reported
     #[arg(long, default_value_t = 5)]
     runs: u32,
@@ -62,6 +65,9 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if args.tensor {
         let measured = bench_tensor::run(workspace)?;
         return bench_tensor::save(workspace, &args.out.with_file_name("bench-tensor.json"), &measured);
+    }
+    if args.speech {
+        return bench_speech::run(workspace, args.peers, args.runs, &args.out.with_file_name("bench-speech.json"));
     }
     step("Compiling the native command line (release)");
     process::run(workspace.cargo().args(["build", "--release", "--bin", "votive"]))?;

