@@ -7,7 +7,7 @@ pub mod cpu;
 #[cfg(feature = "webgpu")]
 pub mod webgpu;
 
-use crate::{dtype::DType, error::Result, layout::Layout, op::Op};
+use crate::{dtype::DType, error::Result, layout::Layout, op::Op, shape::Shape};
 use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
 
 /// A future that borrows its device; not `Send`, since a browser's GPU objects are not.
@@ -41,9 +41,20 @@ pub struct View<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// Result shape; its storage is contiguous.
-    pub shape: crate::shape::Shape,
+    pub shape: Shape,
     /// Result dtype.
     pub dtype: DType,
+}
+
+/// A tensor that takes its bytes in pieces, in row-major order, so that no memory of the host ever holds all of them.
+pub trait Upload {
+    /// The next bytes: a multiple of four unless they are the last. Returns when there is room for more.
+    fn write<'a>(&'a mut self, bytes: &'a [u8]) -> LocalFuture<'a, Result<()>>;
+    /// As [`Upload::write`], of any number of bytes in JavaScript's memory, which do not pass through WebAssembly's.
+    #[cfg(target_arch = "wasm32")]
+    fn write_js<'a>(&'a mut self, bytes: &'a js_sys::Uint8Array) -> LocalFuture<'a, Result<()>>;
+    /// The memory, when all bytes have come.
+    fn finish(self: Box<Self>) -> Result<Storage>;
 }
 
 /// What a device must be able to do. Arguments have been checked: `execute` sees inputs that [`Op::infer`] accepted.
@@ -58,7 +69,12 @@ pub trait Backend: Send + Sync + 'static {
     /// For what only one kind of backend has.
     fn as_any(&self) -> &dyn Any;
     /// Takes elements in row-major order (whole blocks for block formats).
-    fn upload(&self, bytes: cpu::Buffer, dtype: DType) -> Result<Storage>;
+    fn upload(&self, bytes: cpu::Buffer, dtype: DType, shape: &Shape) -> Result<Storage>;
+    /// Memory that is filled in pieces. `None`: this backend takes such tensors whole.
+    fn begin_upload(&self, dtype: DType, shape: &Shape) -> Result<Option<Box<dyn Upload>>> {
+        let _ = (dtype, shape);
+        Ok(None)
+    }
     /// Runs `op`; the result is contiguous, of shape and dtype `out`. `None`: no kernel, decompose instead.
     fn execute(&self, op: &Op, inputs: &[View<'_>], out: &Meta) -> Result<Option<Storage>>;
     /// Writes `source` (any layout, same shape and dtype) into the view `layout` of `target`. In place when nobody

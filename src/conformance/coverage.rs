@@ -305,8 +305,8 @@ impl Backend for Noting {
     fn as_any(&self) -> &dyn std::any::Any {
         self
     }
-    fn upload(&self, bytes: Buffer, dtype: DType) -> Result<Storage> {
-        self.cpu.upload(bytes, dtype)
+    fn upload(&self, bytes: Buffer, dtype: DType, shape: &crate::Shape) -> Result<Storage> {
+        self.cpu.upload(bytes, dtype, shape)
     }
     fn execute(&self, op: &Op, inputs: &[View<'_>], out: &Meta) -> Result<Option<Storage>> {
         self.seen.lock().unwrap().insert(name_of(op));

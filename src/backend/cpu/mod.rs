@@ -52,7 +52,7 @@ impl Backend for CpuBackend {
     fn as_any(&self) -> &dyn std::any::Any {
         self
     }
-    fn upload(&self, bytes: Buffer, dtype: DType) -> Result<Storage> {
+    fn upload(&self, bytes: Buffer, dtype: DType, _shape: &Shape) -> Result<Storage> {
         // A file may hold elements at addresses that their type cannot be read from.
         let aligned = bytes.bytes().as_ptr().addr().is_multiple_of(alignment(dtype));
         Ok(Arc::new(if aligned { bytes } else { Buffer::copy_from(bytes.bytes())? }))

@@ -145,7 +145,7 @@ impl WebGpuBackend {
     /// Blocks one after the other: contiguous parts that begin and end at words.
     fn copy_blocks(&self, op: &'static str, parts: &[View<'_>], out: &Meta) -> Result<Memory> {
         let encoding = Encoding::Blocks(out.dtype);
-        let memory = self.pool.memory(encoding, out.shape.elements(), None, op)?;
+        let memory = self.result(op, encoding, out.shape.elements())?;
         let mut to = 0;
         for part in parts {
             let range = part.layout.contiguous_range();

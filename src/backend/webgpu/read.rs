@@ -6,12 +6,14 @@ use super::{
     memory::{Encoding, Memory},
     memory_of,
     recorder::ReadBack,
+    split::Split,
     stats::Stats,
 };
 use crate::{
     backend::{Meta, View, cpu::Buffer},
     dtype::DType,
     error::{Error, Result},
+    layout::Layout,
 };
 use half::{bf16, f16};
 use std::{
@@ -57,6 +59,9 @@ impl WebGpuBackend {
     /// The view's elements in row-major order.
     pub(super) async fn read_back(&self, view: View<'_>) -> Result<Buffer> {
         Stats::add(&self.stats.reads, 1);
+        if let Some(split) = view.storage.as_any().downcast_ref::<Split>() {
+            return self.read_parts(split, view).await;
+        }
         let memory = memory_of(&view)?;
         let elements = view.layout.shape().elements();
         let copied;
@@ -70,6 +75,24 @@ impl WebGpuBackend {
         };
         let bytes = self.bytes(memory, start, elements).await?;
         decoded(&bytes, memory.encoding, view.dtype)
+    }
+
+    /// Elements that adjoin, from the parts that hold them.
+    async fn read_parts(&self, split: &Split, view: View<'_>) -> Result<Buffer> {
+        let Some(range) = view.layout.contiguous_range() else {
+            return Err(failed("the elements are in parts and do not adjoin"));
+        };
+        let mut all = Vec::new();
+        for part in &split.parts {
+            let (start, end) = (range.start.max(part.first), range.end.min(part.first + part.elements));
+            if start < end {
+                let layout = Layout::contiguous(part.elements);
+                let memory = memory_of(&View { storage: &part.memory, layout: &layout, dtype: view.dtype })?;
+                let bytes = self.bytes(memory, start - part.first, end - start).await?;
+                all.extend_from_slice(decoded(&bytes, memory.encoding, view.dtype)?.bytes());
+            }
+        }
+        Buffer::copy_from(&all)
     }
 
     /// Bytes of so many elements as they are held.

@@ -12,6 +12,8 @@ pub(super) struct Stats {
     pub pipelines: AtomicU64,
     pub uploads: AtomicU64,
     pub reads: AtomicU64,
+    /// Most uploaded bytes that were under way at once.
+    pub staged: AtomicU64,
 }
 
 /// What a GPU device has done since it was made. The difference of two of these is the cost of what lies between, whatever
@@ -39,6 +41,9 @@ pub struct DeviceStats {
 impl Stats {
     pub fn add(counter: &AtomicU64, n: u64) {
         counter.fetch_add(n, Ordering::Relaxed);
+    }
+    pub fn most(counter: &AtomicU64, n: u64) {
+        counter.fetch_max(n, Ordering::Relaxed);
     }
     pub fn now(&self) -> DeviceStats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
