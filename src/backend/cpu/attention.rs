@@ -253,11 +253,12 @@ unsafe fn dots<S: Simd, const R: usize>(q: *const f32, d: usize, keys: [*const f
         let whole = d / S::LANES * S::LANES;
         let mut at = 0;
         while at < whole {
-            let k = keys.map(|k| S::load(k.add(at)));
+            let [a, b, c, e] = keys;
+            let k = [S::load(a.add(at)), S::load(b.add(at)), S::load(c.add(at)), S::load(e.add(at))];
             for (r, lanes) in lanes.iter_mut().enumerate() {
                 let q = S::load(q.add(r * d + at));
-                for (lane, k) in lanes.iter_mut().zip(k) {
-                    *lane = S::mul_add(q, k, *lane);
+                for i in 0..4 {
+                    lanes[i] = S::mul_add(q, k[i], lanes[i]);
                 }
             }
             at += S::LANES;

@@ -9,6 +9,7 @@ mod copy;
 mod elementwise;
 #[cfg(feature = "fft")]
 mod fft;
+mod fused;
 mod index;
 mod math;
 pub mod matmul;
@@ -98,7 +99,14 @@ impl Backend for CpuBackend {
                 attention::attention(attention::Options { scale, causal, window, softcap }, inputs, out)?
             }
             Op::Gated(gate) => elementwise::gated(*gate, x, &inputs[1], out)?,
-            // Their decompositions run.
+            Op::Linears { norm } if x.dtype != DType::F64 => fused::linears(*norm, inputs, out)?,
+            Op::GatedLinears { gate, norm } if x.dtype != DType::F64 => {
+                fused::gated_linears(*gate, *norm, inputs, out)?
+            }
+            Op::LinearAdd if x.dtype != DType::F64 => fused::linear_add(inputs, out)?,
+            Op::RmsNormAdd { eps } if x.dtype != DType::F64 => fused::rms_norm_add(*eps, inputs, out)?,
+            Op::Heads(heads) if x.dtype != DType::F64 => fused::heads(heads, inputs, out)?,
+            // Shortened to f32, an f64 would lose half its digits: the decompositions run.
             Op::Linears { .. } | Op::GatedLinears { .. } | Op::LinearAdd | Op::RmsNormAdd { .. } | Op::Heads(_) => {
                 return Ok(None);
             }

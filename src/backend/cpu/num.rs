@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     dtype::{DType, Element},
-    op::{Binary, Unary},
+    op::{Binary, Gate, Unary},
 };
 use half::{bf16, f16};
 
@@ -55,6 +55,17 @@ pub(super) trait Wide: Num<Wide = Self> + Default {
     fn unary(op: Unary, x: &mut [Self]);
     /// `a[i] = op(a[i], b[i])`
     fn binary(op: Binary, a: &mut [Self], b: &[Self]);
+    /// `a[i] = gate(a[i]) * b[i]`
+    fn gate(gate: Gate, a: &mut [Self], b: &[Self]) {
+        let gate = match gate {
+            Gate::Silu => Unary::Silu,
+            Gate::Gelu => Unary::Gelu,
+            Gate::GeluTanh => Unary::GeluTanh,
+            Gate::Relu => Unary::Relu,
+        };
+        Self::unary(gate, a);
+        Self::binary(Binary::Mul, a, b);
+    }
 }
 
 /// A loop over elements in a function of its own: V8 allocates registers badly in one that holds many loops.

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     backend::{Meta, Storage, View},
     dtype::DType,
-    error::Result,
+    error::{Error, Result},
     layout::Layout,
 };
 use std::sync::Arc;
@@ -32,39 +32,40 @@ pub(super) fn as_f32(meta: &Meta) -> Meta {
 
 /// `x · wᵀ + bias` for x of f32, f16 or bf16.
 pub(super) fn linear(x: &View<'_>, w: &View<'_>, bias: Option<&View<'_>>, out: &Meta) -> Result<Buffer> {
-    let &[n, k] = w.layout.dims() else {
-        return Err(crate::error::Error::shape("linear", format!("weight of shape {}", w.layout.shape())));
-    };
-    let values = floats(x)?;
-    let m = values.as_slice().len().checked_div(k).unwrap_or(out.shape.elements() / n.max(1));
-    let mut result = if k > 0 { unwritten(&as_f32(out))? } else { output(&as_f32(out))? };
+    let mut result = unwritten(&as_f32(out))?;
     let product = result.as_slice_mut::<f32>()?;
-    let blocks = w.layout.contiguous_range().and_then(|r| Some(w.dtype.bytes_for(r.start)?..w.dtype.bytes_for(r.end)?));
-    if k > 0 && n > 0 && m > 0 {
-        match blocks {
-            Some(range) if w.dtype != DType::F64 => {
-                linear_f32(values.as_slice(), m, k, &buffer_of(w)?.bytes()[range], w.dtype, n, product)?;
-            }
-            _ if w.dtype.is_quantized() => {
-                linear_f32(values.as_slice(), m, k, copy::read(w)?.bytes(), w.dtype, n, product)?;
-            }
-            _ if w.dtype == DType::F32 => {
-                let (data, strides) = (&typed::<f32>(w)?[w.layout.start()..], w.layout.strides());
-                gemm_f32(values.as_slice(), (k, 1), data, (strides[1], strides[0]), product, m, k, n)?;
-            }
-            _ => {
-                let w = floats(w)?;
-                linear_f32(values.as_slice(), m, k, bytemuck::cast_slice(w.as_slice()), DType::F32, n, product)?;
-            }
-        }
-    }
+    product_into(floats(x)?.as_slice(), w, product)?;
     if let Some(bias) = bias {
         let bias = floats(bias)?;
-        for row in product.chunks_exact_mut(n.max(1)) {
+        for row in product.chunks_exact_mut(bias.as_slice().len().max(1)) {
             row.iter_mut().zip(bias.as_slice()).for_each(|(o, b)| *o += b);
         }
     }
     shorten(result, out)
+}
+
+/// Fills `out` with the products `[m, n]` of the rows of `x`, `[m, k]`, and those of a weight `[n, k]`.
+pub(super) fn product_into(x: &[f32], w: &View<'_>, out: &mut [f32]) -> Result<()> {
+    let &[n, k] = w.layout.dims() else {
+        return Err(Error::shape("linear", format!("weight of shape {}", w.layout.shape())));
+    };
+    let Some(m) = out.len().checked_div(n).filter(|_| k > 0) else {
+        out.fill(0.0);
+        return Ok(());
+    };
+    let blocks = w.layout.contiguous_range().and_then(|r| Some(w.dtype.bytes_for(r.start)?..w.dtype.bytes_for(r.end)?));
+    match blocks {
+        Some(range) if w.dtype != DType::F64 => linear_f32(x, m, k, &buffer_of(w)?.bytes()[range], w.dtype, n, out),
+        _ if w.dtype.is_quantized() => linear_f32(x, m, k, copy::read(w)?.bytes(), w.dtype, n, out),
+        _ if w.dtype == DType::F32 => {
+            let (data, strides) = (&typed::<f32>(w)?[w.layout.start()..], w.layout.strides());
+            gemm_f32(x, (k, 1), data, (strides[1], strides[0]), out, m, k, n)
+        }
+        _ => {
+            let w = floats(w)?;
+            linear_f32(x, m, k, bytemuck::cast_slice(w.as_slice()), DType::F32, n, out)
+        }
+    }
 }
 
 /// Batched product of matrices of one dtype.
