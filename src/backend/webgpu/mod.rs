@@ -23,7 +23,7 @@ mod shader;
 mod split;
 mod stats;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod upload;
 #[cfg(test)]
 mod upload_tests;

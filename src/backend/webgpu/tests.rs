@@ -25,7 +25,7 @@ pub(super) fn composed(name: &str, text: &str) {
 }
 
 /// A device of its own, whose fresh memory is poisoned; `None` where there is no adapter.
-fn device() -> Option<Device> {
+pub(crate) fn device() -> Option<Device> {
     device_with(Opening::poisoned())
 }
 

@@ -23,6 +23,8 @@ use std::sync::Arc;
 const CHUNKS: usize = 32;
 /// Seconds of sound kept before and after speech.
 const MARGIN: f64 = 0.3;
+/// Seconds that fit into one hearing.
+const LONGEST: f64 = 29.5;
 /// Words that end less than so many seconds before a cut in running speech are left for after it.
 const CUT_MARGIN: f64 = 1.0;
 /// A draft is heard over at least so many frames, and so many more than its sound has: silence, which tells the model where
@@ -166,7 +168,7 @@ impl Transcription {
         };
         // Sound may have come faster than it could be heard.
         let end = live.end.unwrap_or(now);
-        if end - start > live.options.longest + live.options.interval {
+        if end - start > (live.options.longest + live.options.interval).min(LONGEST) {
             live.hearing = Hearing::Cut;
         }
         live.heard = if live.hearing == Hearing::Cut { (start + live.options.longest).min(end) } else { end };
