@@ -94,7 +94,7 @@ class Download implements OpenFile {
   readonly name: string;
   size = 0;
   readonly done: Promise<void>;
-  readonly #recent = new Recent();
+  #recent = new Recent();
   /** Resolves when the download has ended in any way and its file is let go of. */
   readonly settled: Promise<void>;
   readonly #remote: Remote;
@@ -215,6 +215,7 @@ class Download implements OpenFile {
     const isResumed = isPart && resumeFrom > 0;
     if (this.#context.cache !== false) await checkQuota(url, this.size - (isResumed ? resumeFrom : 0)).catch(async (error: unknown) => (await response.body?.cancel(), Promise.reject(error)));
     await this.#file.begin(this.#entry(false), isResumed);
+    this.#recent = new Recent();
     if (this.size > 0) onSize();
     this.#report(true);
 
