@@ -1,7 +1,7 @@
 """Golden values of Whisper: mel spectrograms, encoder, decoding, word timestamps, long audio, by OpenAI's implementation.
 
 usage: speech.py MODELS_DIR [OUT]    (MODELS_DIR holds whisper-tiny.en, whisper-base and audio/)
-needs: openai-whisper 20250625, torch, safetensors, onnxruntime (only for silero), transformers (only for `transformers_mel`); all on the CPU in f32.
+needs: openai-whisper 20250625, torch, safetensors, transformers (only for `transformers_mel`); all on the CPU in f32.
 """
 
 import json
