@@ -19,7 +19,7 @@ fn main(
         return;
     }
     let left = p.k.x - column;
-    let values = load8(p.starts.y + id * p.k.y + column, left);
+    let values = load8_b(p.starts.y + id * p.k.y + column, left);
     for (var j = 0u; j < min(left, 8u); j++) {
         store(row * p.k.x + column + j, select(values.low[j & 3u], values.high[j & 3u], j >= 4u));
     }

@@ -119,7 +119,7 @@ impl WebGpuBackend {
         let operands = [memory_of(ids)?, memory_of(table)?];
         let mut job = Job::threads(OP, &shader::EMBEDDING, Class::Float, &operands, out.dtype, params)
             .word("INDEX", index_function(ids.dtype));
-        job.eights = true;
+        job.eights = 0b10;
         self.recorder.record(job, result)
     }
 

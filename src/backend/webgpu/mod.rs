@@ -19,6 +19,7 @@ mod product;
 mod read;
 mod recorder;
 mod reduce;
+mod rows;
 mod shader;
 mod split;
 mod stats;
@@ -37,13 +38,14 @@ use crate::{
     dtype::DType,
     error::{Error, Result},
     layout::Layout,
-    op::{Op, Reduce},
+    op::{Op, Reduce, first_weight},
     shape::Shape,
 };
 use device::Gpu;
 use memory::{Encoding, Memory, Pool};
 use params::Params;
 use recorder::{Job, Recorder};
+use rows::{Finish, Products};
 use shader::Class;
 use stats::Stats;
 use std::sync::Arc;
@@ -153,6 +155,11 @@ fn unheld(op: &'static str, dtype: DType) -> Error {
     Error::Device { op, message }
 }
 
+/// The norm, and the weights behind it, of an operation that may have one.
+fn normed<'a>(norm: Option<f64>, inputs: &'a [View<'a>]) -> (Option<(&'a View<'a>, f64)>, &'a [View<'a>]) {
+    (norm.map(|eps| (&inputs[1], eps)), &inputs[first_weight(norm)..])
+}
+
 /// The operand's memory.
 fn memory_of<'a>(view: &View<'a>) -> Result<&'a Memory> {
     let not_here = || Error::Device { op: "webgpu", message: "an operand is not in memory of the GPU".into() };
@@ -196,9 +203,23 @@ impl WebGpuBackend {
                 return Ok(self.attention((*scale, *causal, *window, *softcap), inputs, out)?.map(stored));
             }
             Op::MaxIndices { rows, columns } => self.max_indices(rows, columns, x, out)?,
-            Op::Linears { .. } | Op::GatedLinears { .. } | Op::LinearAdd | Op::RmsNormAdd { .. } | Op::Heads(_) => {
-                return Ok(None);
+            Op::Linears { norm } => {
+                let (norm, weights) = normed(*norm, inputs);
+                let products = Products { op: name, x, norm, weights, finish: Finish::Plain };
+                return Ok(self.products(products, out)?.map(stored));
             }
+            Op::GatedLinears { gate, norm } => {
+                let (norm, weights) = normed(*norm, inputs);
+                let products = Products { op: name, x, norm, weights, finish: Finish::Gate(*gate) };
+                return Ok(self.products(products, out)?.map(stored));
+            }
+            Op::LinearAdd => {
+                let finish = Finish::Residual(&inputs[2]);
+                let products = Products { op: name, x, norm: None, weights: &inputs[1..2], finish };
+                return Ok(self.products(products, out)?.map(stored));
+            }
+            Op::RmsNormAdd { eps } => self.norm(name, *eps, inputs, out)?,
+            Op::Heads(heads) => self.heads(heads, inputs, out)?,
             // Their decompositions run; a custom operation without one is an error that names it.
             Op::Conv(_) | Op::ConvTranspose(_) | Op::Rfft | Op::Irfft { .. } | Op::Custom(_) => return Ok(None),
         };

@@ -147,6 +147,11 @@ impl Params {
         self.put(op, at::INNER + first, values)?;
         Ok(self)
     }
+    /// Numbers in the place of the strides of half an operand.
+    pub fn strides(mut self, op: &'static str, half: usize, values: [usize; 4]) -> Result<Self> {
+        self.put(op, at::STRIDES + 4 * half, &values)?;
+        Ok(self)
+    }
     /// How many results, where that is not the number of elements of the shape.
     pub fn count(mut self, op: &'static str, count: usize) -> Result<Self> {
         self.words[at::COUNT] = word(op, count)?;

@@ -45,8 +45,10 @@ pub(super) struct Job<'a> {
     pub kernel: &'static Kernel,
     pub class: Class,
     pub inputs: Vec<&'a Memory>,
-    /// Whether the second operand is read eight weights at a time.
-    pub eights: bool,
+    /// What the operands are called in the shader.
+    pub names: Vec<&'static str>,
+    /// Which operands are read eight elements at a time: a bit for each.
+    pub eights: u32,
     /// Whether operands are read as words, whatever they hold.
     pub words: bool,
     /// How the result is rounded.
@@ -74,7 +76,8 @@ impl<'a> Job<'a> {
             kernel,
             class,
             inputs: inputs.to_vec(),
-            eights: false,
+            names: shader::NAMES[..inputs.len()].to_vec(),
+            eights: 0,
             words: false,
             result,
             values: Vec::new(),
@@ -142,14 +145,14 @@ pub(super) struct Recorder {
     pool: Arc<Pool>,
     stats: Arc<Stats>,
     state: Mutex<State>,
-    /// Of one to five buffers.
+    /// Of one to six buffers.
     layouts: Vec<(wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
     uniform: wgpu::Buffer,
 }
 
 impl Recorder {
     pub fn new(gpu: Arc<Gpu>, pool: Arc<Pool>, stats: Arc<Stats>) -> Result<Self> {
-        let layouts = (1..=5).map(|buffers| layout(&gpu.device, buffers)).collect();
+        let layouts = (1..=6).map(|buffers| layout(&gpu.device, buffers)).collect();
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let uniform = gpu.buffer("uniforms", SLOTS as u64 * SLOT_BYTES, usage)?;
         let state = State {
@@ -214,6 +217,7 @@ impl Recorder {
             kernel: job.kernel.name,
             class: job.class,
             inputs: job.inputs.iter().map(|m| if job.words { Encoding::U32 } else { m.encoding }).collect(),
+            names: job.names,
             eights: job.eights,
             result: job.result,
             values,

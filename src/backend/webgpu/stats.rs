@@ -14,6 +14,7 @@ pub(super) struct Stats {
     pub reads: AtomicU64,
     /// Most uploaded bytes that were under way at once.
     pub staged: AtomicU64,
+    pub weight_bytes: AtomicU64,
 }
 
 /// What a GPU device has done since it was made. The difference of two of these is the cost of what lies between, whatever
@@ -36,6 +37,8 @@ pub struct DeviceStats {
     pub uploads: u64,
     /// Tensors read back.
     pub reads: u64,
+    /// Bytes of weights that products of few rows are made with, counted once for each time that they are read.
+    pub weight_bytes: u64,
 }
 
 impl Stats {
@@ -55,6 +58,7 @@ impl Stats {
             pipelines: get(&self.pipelines),
             uploads: get(&self.uploads),
             reads: get(&self.reads),
+            weight_bytes: get(&self.weight_bytes),
         }
     }
 }
@@ -70,6 +74,7 @@ impl std::ops::Sub for DeviceStats {
             pipelines: self.pipelines - before.pipelines,
             uploads: self.uploads - before.uploads,
             reads: self.reads - before.reads,
+            weight_bytes: self.weight_bytes - before.weight_bytes,
         }
     }
 }
