@@ -1,3 +1,3 @@
 fn finished(found: f32, other: f32, at: u32, column: u32) -> f32 {
-    return OP(found) * other;
+    return unary_OP(found) * other;
 }

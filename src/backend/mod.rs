@@ -13,6 +13,13 @@ use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
 /// A future that borrows its device; not `Send`, since a browser's GPU objects are not.
 pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
+/// Elements being read: reading has begun. It owns what it needs of the device.
+#[cfg(not(target_arch = "wasm32"))]
+pub type Reading = Pin<Box<dyn Future<Output = Result<cpu::Buffer>> + Send>>;
+/// Elements being read: reading has begun. It owns what it needs of the device.
+#[cfg(target_arch = "wasm32")]
+pub type Reading = LocalFuture<'static, Result<cpu::Buffer>>;
+
 /// Device memory holding the elements of one or more tensors (views share it).
 pub trait DeviceBuffer: Any + Send + Sync + fmt::Debug {
     /// Size in bytes.
@@ -80,6 +87,6 @@ pub trait Backend: Send + Sync + 'static {
     /// Writes `source` (any layout, same shape and dtype) into the view `layout` of `target`. In place when nobody
     /// else holds `target`, into a copy otherwise.
     fn write_slice(&self, target: Storage, layout: &Layout, source: &View<'_>) -> Result<Storage>;
-    /// Reads the view's elements in row-major order.
-    fn read<'a>(&'a self, view: View<'a>) -> LocalFuture<'a, Result<cpu::Buffer>>;
+    /// Begins to read the view's elements in row-major order. What is computed afterwards is not waited for.
+    fn read(&self, view: View<'_>) -> Reading;
 }

@@ -23,6 +23,7 @@
 //! ```
 
 mod clock;
+mod draw;
 mod generation;
 mod generator;
 mod measure;

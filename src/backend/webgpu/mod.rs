@@ -20,6 +20,7 @@ mod read;
 mod recorder;
 mod reduce;
 mod rows;
+mod sample;
 mod shader;
 mod split;
 mod stats;
@@ -33,7 +34,7 @@ pub use device::AdapterInfo;
 pub(crate) use device::Opening;
 pub use stats::DeviceStats;
 
-use super::{Backend, LocalFuture, Meta, Storage, Upload, View, cpu::Buffer};
+use super::{Backend, Meta, Reading, Storage, Upload, View, cpu::Buffer};
 use crate::{
     dtype::DType,
     error::{Error, Result},
@@ -56,7 +57,7 @@ pub struct WebGpuBackend {
     pool: Arc<Pool>,
     stats: Arc<Stats>,
     recorder: Arc<Recorder>,
-    staging: read::Staging,
+    staging: Arc<read::Staging>,
     /// Fresh memory is filled with NaN, so that what was not written shows.
     poison: bool,
 }
@@ -80,7 +81,7 @@ impl WebGpuBackend {
         let pool = Arc::new(Pool::new(gpu.clone(), stats.clone(), opening.max_memory));
         let recorder = Arc::new(Recorder::new(gpu.clone(), pool.clone(), stats.clone())?);
         gpu.check().await?;
-        Ok(Self { gpu, pool, stats, recorder, staging: read::Staging::default(), poison: opening.poison })
+        Ok(Self { gpu, pool, stats, recorder, staging: Arc::default(), poison: opening.poison })
     }
 
     /// What the adapter is.
@@ -220,6 +221,7 @@ impl WebGpuBackend {
             }
             Op::RmsNormAdd { eps } => self.norm(name, *eps, inputs, out)?,
             Op::Heads(heads) => self.heads(heads, inputs, out)?,
+            Op::Sample(sampling) => self.sample(sampling, x, out)?,
             // Their decompositions run; a custom operation without one is an error that names it.
             Op::Conv(_) | Op::ConvTranspose(_) | Op::Rfft | Op::Irfft { .. } | Op::Custom(_) => return Ok(None),
         };
@@ -257,8 +259,11 @@ impl Backend for WebGpuBackend {
     fn write_slice(&self, target: Storage, layout: &Layout, source: &View<'_>) -> Result<Storage> {
         self.write(target, layout, source)
     }
-    fn read<'a>(&'a self, view: View<'a>) -> LocalFuture<'a, Result<Buffer>> {
-        Box::pin(self.read_back(view))
+    fn read(&self, view: View<'_>) -> Reading {
+        match self.begin_reading(&view) {
+            Ok(reading) => Box::pin(reading.finish()),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
     }
 }
 

@@ -30,6 +30,7 @@ impl WebGpuBackend {
     /// RMS norm, also with a residual added, or layer norm, which centres.
     pub(super) fn norm(&self, op: &'static str, eps: f64, inputs: &[View<'_>], out: &Meta) -> Result<Memory> {
         let [x, weight, rest @ ..] = inputs else { return Err(Error::argument(op, "takes a weight")) };
+        let copy;
         let last = x.layout.dims().len() - 1;
         let (dims, strides) = (x.layout.dims(), x.layout.strides());
         let rows = Layout::new(dims[..last].into(), strides[..last].to_vec(), x.layout.start());
@@ -38,7 +39,6 @@ impl WebGpuBackend {
             .f([eps as f32, 0.0]);
         params.start(op, 1, weight.layout.start())?;
         let mut operands = vec![memory_of(x)?, memory_of(weight)?];
-        let copy;
         let piece = match rest.first() {
             Some(residual) if op == "rms_norm_add" => {
                 // Walked as the result is.

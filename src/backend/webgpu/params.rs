@@ -137,9 +137,9 @@ impl Params {
         self.words[at::K..at::K + 2].copy_from_slice(&values);
         self
     }
-    /// The kernel's own floats.
-    pub fn f(mut self, values: [f32; 2]) -> Self {
-        self.words[at::F..at::F + 2].copy_from_slice(&values.map(f32::to_bits));
+    /// The kernel's own floats, at most four.
+    pub fn f<const N: usize>(mut self, values: [f32; N]) -> Self {
+        self.words[at::F..at::F + N].copy_from_slice(&values.map(f32::to_bits));
         self
     }
     /// Numbers in the place of the inner shape, from `first` on.

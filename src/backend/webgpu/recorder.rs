@@ -316,18 +316,18 @@ impl Recorder {
         self.gpu.alive()
     }
 
-    /// Runs all that is recorded.
-    pub fn flush(&self, read: Option<ReadBack<'_>>) -> Result<()> {
+    /// Runs all that is recorded; the result is what to wait for.
+    pub fn flush(&self, read: Option<ReadBack<'_>>) -> Result<Option<wgpu::SubmissionIndex>> {
         self.submit(&mut self.state(), read)
     }
 
-    fn submit(&self, state: &mut State, read: Option<ReadBack<'_>>) -> Result<()> {
+    fn submit(&self, state: &mut State, read: Option<ReadBack<'_>>) -> Result<Option<wgpu::SubmissionIndex>> {
         if state.open.is_empty() && read.is_none() {
-            return Ok(());
+            return Ok(None);
         }
         self.gpu.alive()?;
         let what = format!("a batch of {} kernels", state.open.len());
-        self.gpu.commit(&what, || self.encode(state, read))?;
+        let submission = self.gpu.commit(&what, || self.encode(state, read))?;
         Stats::add(&self.stats.submits, 1);
         state.open.clear();
         state.uniforms.clear();
@@ -338,10 +338,10 @@ impl Recorder {
         } else if !gone.is_empty() {
             state.bind_groups.retain(|ids, _| !ids.iter().any(|id| gone.contains(id)));
         }
-        Ok(())
+        Ok(Some(submission))
     }
 
-    fn encode(&self, state: &mut State, read: Option<ReadBack<'_>>) {
+    fn encode(&self, state: &mut State, read: Option<ReadBack<'_>>) -> wgpu::SubmissionIndex {
         self.gpu.queue.write_buffer(&self.uniform, 0, &state.uniforms);
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         if !state.open.is_empty() {
@@ -358,7 +358,7 @@ impl Recorder {
         if let Some(read) = read {
             encoder.copy_buffer_to_buffer(&read.from.buffer, read.start, read.to, 0, Some(read.bytes));
         }
-        self.gpu.queue.submit([encoder.finish()]);
+        self.gpu.queue.submit([encoder.finish()])
     }
 
     fn bind_group(&self, buffers: &[Arc<Raw>]) -> wgpu::BindGroup {

@@ -125,10 +125,10 @@ impl WebGpuBackend {
             }
         };
         let params = params.count(op, tiles * m)?;
-        let sums = at_once * if gated { 2 } else { 1 } + u32::from(norm.is_some());
+        let products = if gated { 2 * at_once } else { at_once };
         let mut job = Job::threads(op, &shader::LINEAR_ROW, Class::Float, &operands, out.dtype, params)
             .number("COLUMNS", at_once)
-            .number("SUMS", sums)
+            .number("SUMS", products + u32::from(norm.is_some()))
             .number("WEIGHTS", if gated { 1 } else { weights.len() as u32 })
             .flag("GATED", gated)
             .flag("NORM", norm.is_some())

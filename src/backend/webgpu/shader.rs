@@ -78,8 +78,10 @@ kernels! {
     LINEAR_ROW = "linear_row" [];
     LINEAR_TILE = "linear_tile" [];
     ATTENTION = "attention" ["common/functions"];
+    ATTENTION_TILE = "attention_tile" ["common/functions"];
     ATTENTION_JOIN = "attention_join" [];
     HEADS = "heads" [];
+    SAMPLE_FLOOR = "sample_floor" ["common/functions", "common/order"];
     MAX_INDICES = "max_indices" [];
 }
 
@@ -96,6 +98,14 @@ pub(super) mod pieces {
     pub const WITH_BIAS: Piece = piece!("common/with_bias");
     pub const WITHOUT_BIAS: Piece = piece!("common/without_bias");
     pub const WITH_RESIDUAL: Piece = piece!("common/with_residual");
+    pub const PHILOX: Piece = piece!("common/philox");
+    pub const ORDER: Piece = piece!("common/order");
+    pub const PLAIN_VALUE: Piece = piece!("arg/plain");
+    pub const NOISY_VALUE: Piece = piece!("arg/noisy");
+    pub const ALL_KEPT: Piece = piece!("arg/all_kept");
+    pub const ABOVE_FLOOR: Piece = piece!("arg/above_floor");
+    pub const EVERY: Piece = piece!("arg/every");
+    pub const LISTED: Piece = piece!("arg/listed");
     pub const ONE_WEIGHT: Piece = piece!("row/one_weight");
     pub const TWO_WEIGHTS: Piece = piece!("row/two_weights");
     pub const THREE_WEIGHTS: Piece = piece!("row/three_weights");
