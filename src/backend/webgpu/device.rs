@@ -58,6 +58,7 @@ pub(crate) struct Opening {
     pub max_memory: u64,
 }
 
+#[cfg(any(test, feature = "conformance"))]
 impl Opening {
     /// With poison, and no other difference.
     pub fn poisoned() -> Self {
