@@ -76,7 +76,9 @@ pub fn select_files(names: &[String], pattern: Option<&str>) -> Result<Vec<Strin
         0 => None,
         1 => groups.pop(),
         _ => {
-            let ranked = PREFERRED.iter().find_map(|quant| {
+            // Files of whisper.cpp in one place are of different models: a preferred format would choose among those.
+            let preferred = if groups.iter().any(|g| is_ggml(&g.name)) { &[][..] } else { &PREFERRED[..] };
+            let ranked = preferred.iter().find_map(|quant| {
                 let mut fitting = groups.iter().filter(|g| fits(&g.name, quant));
                 Some((fitting.next()?, fitting.next().is_none()))
             });

@@ -130,7 +130,8 @@ struct Loudness {
 
 impl Default for Loudness {
     fn default() -> Self {
-        Self { background: -60.0 }
+        // A loud room, until something is quieter: neither is its noise taken for speech, nor speech at once for noise.
+        Self { background: -40.0 }
     }
 }
 
