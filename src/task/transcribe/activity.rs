@@ -30,7 +30,7 @@ pub(super) enum Heard {
 
 /// How likely a chunk is speech.
 enum Detector {
-    Silero(Arc<SileroVad>, SileroState),
+    Silero(Arc<SileroVad>, Box<SileroState>),
     Loudness(Loudness),
 }
 
@@ -52,7 +52,7 @@ impl Activity {
     pub fn new(silero: Option<Arc<SileroVad>>, threshold: f32, pause: f64) -> Result<Self> {
         let detector = match silero {
             Some(model) => {
-                let state = model.start()?;
+                let state = Box::new(model.start()?);
                 Detector::Silero(model, state)
             }
             None => Detector::Loudness(Loudness::default()),
