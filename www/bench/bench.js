@@ -1,6 +1,6 @@
 // The benchmark page: one model on every engine of this browser, in turn. It uses nothing but the published package.
-import { TextModel, adapterInfo, engines } from 'votive';
-import { markdown, median, PROSE, rows, SPEEDS } from './report.js';
+import { TextModel, adapterInfo, availableEngines } from 'votive';
+import { costs, markdown, median, PROSE, rows, SPEEDS } from './report.js';
 
 const $ = (id) => document.getElementById(id);
 
@@ -41,7 +41,7 @@ $('model').onchange = showCustom;
 
 /** A list of engines, those that this browser lacks with the reason. */
 async function listEngines() {
-  const found = await engines();
+  const found = await availableEngines();
   for (const { id, name, detail } of ENGINES) {
     const missing = found[id];
     const label = document.createElement('label');
@@ -50,13 +50,12 @@ async function listEngines() {
     box.name = 'engine';
     box.value = id;
     box.disabled = missing !== true;
-    box.checked = missing === true && id !== 'simd';
+    box.checked = missing === true;
     const small = document.createElement('small');
     small.textContent = missing === true ? detail : missing;
     label.append(box, name, small);
     $('engines').append(label);
   }
-  if (!document.querySelector('[name=engine]:checked')) $('engines').querySelector('[value=simd]').checked = true;
 }
 
 async function describeMachine() {
@@ -65,8 +64,11 @@ async function describeMachine() {
   machine.push(['Processors', String(navigator.hardwareConcurrency ?? 'not told')]);
   machine.push(['Isolated', crossOriginIsolated ? 'yes: threads can share memory' : 'no: one thread']);
   const adapter = await adapterInfo();
-  machine.push(['GPU', adapter ? `${adapter.name}${adapter.isFallback ? ' (emulated by the processor)' : ''}` : 'none through WebGPU']);
-  if (adapter) machine.push(['GPU features', adapter.features.join(', ') || 'none']);
+  machine.push(['GPU', adapter ? `${adapter.name}${adapter.software ? ' (emulated by the processor)' : ''}` : 'none through WebGPU']);
+  if (adapter) {
+    const has = { 'half precision': adapter.shaderF16, subgroups: adapter.subgroups, timestamps: adapter.timestamps };
+    machine.push(['GPU features', Object.keys(has).filter((name) => has[name]).join(', ') || 'none']);
+  }
   fill($('machine'), machine);
 }
 
@@ -164,24 +166,7 @@ function show() {
   $('table').tBodies[0].replaceChildren(...body);
   const profile = results.find((result) => result.profile)?.profile;
   $('profile').hidden = !profile;
-  if (profile) showProfile(profile);
-}
-
-/** What one generated token costs the GPU, apart from how fast it is. */
-function showProfile({ perToken, kernels }) {
-  fill($('costs'), [
-    ['Dispatches', perToken.dispatches.toFixed(1)],
-    ['Submits', perToken.submits.toFixed(1)],
-    ['Objects made', (perToken.buffers + perToken.bindGroups + perToken.pipelines).toFixed(1)],
-    ['Encoding', `${perToken.encodeMs.toFixed(2)} ms`],
-  ]);
-  $('kernels').hidden = !kernels?.length;
-  const body = (kernels ?? []).map(({ name, count, ms }) => {
-    const row = document.createElement('tr');
-    for (const text of [name, count.toFixed(0), `${ms.toFixed(3)} ms`]) row.insertCell().textContent = text;
-    return row;
-  });
-  $('kernels').querySelector('tbody').replaceChildren(...body);
+  if (profile) fill($('costs'), costs(profile));
 }
 
 $('copy').onclick = async () => {

@@ -31,6 +31,21 @@ export function rows(results) {
   }));
 }
 
+/** What one generated token costs a GPU, apart from how fast it is. */
+export function costs({ perToken, msPerToken, weightBytes, layers }) {
+  const { dispatches, submits, buffers, bindGroups, pipelines, reads, encodeMs } = perToken;
+  const made = buffers + bindGroups + pipelines;
+  return [
+    ['Time', `${msPerToken.toFixed(1)} ms`],
+    ['Weights', `${(weightBytes / 1e6).toFixed(0)} MB, ${(weightBytes / 1e6 / msPerToken).toFixed(1)} GB/s`],
+    ['Dispatches', `${dispatches.toFixed(1)} for ${layers} layers`],
+    ['Submits', submits.toFixed(1)],
+    ['Values read back', reads.toFixed(1)],
+    ['GPU objects made', made.toFixed(1)],
+    ...(encodeMs === undefined ? [] : [['Encoding', `${encodeMs.toFixed(2)} ms`]]),
+  ];
+}
+
 /** All of it in Markdown. */
 export function markdown({ model, machine, results }) {
   const line = (cells) => `| ${cells.join(' | ')} |`;
@@ -43,11 +58,7 @@ export function markdown({ model, machine, results }) {
     '',
   ];
   const profile = results.find((result) => result.profile)?.profile;
-  if (profile) {
-    const { dispatches, submits, buffers, bindGroups, pipelines, encodeMs } = profile.perToken;
-    const made = buffers + bindGroups + pipelines;
-    lines.push(`A token on the GPU: ${dispatches.toFixed(1)} dispatches, ${submits.toFixed(1)} submits, ${made.toFixed(1)} objects made, ${encodeMs.toFixed(2)} ms of encoding.`, '');
-  }
+  if (profile) lines.push(`A token on the GPU: ${costs(profile).map(([name, value]) => `${name.toLowerCase()} ${value}`).join(', ')}.`, '');
   return [...lines, ...machine.map(([name, value]) => `- ${name}: ${value}`), ''].join('\n');
 }
 
