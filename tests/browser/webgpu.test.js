@@ -30,8 +30,8 @@ describe('without an adapter', { concurrency: 1 }, () => {
 
   test('the processor computes unless something is asked for, and it is told why', async () => {
     const [device, engine] = await page.evaluate(async (url) => {
-      using model = await votive.TextModel.load(url);
-      return [model.device, model.info.engine];
+      const { device, info } = await votive.TextModel.load(url);
+      return [device, info.engine];
     }, at.model);
     assert.equal(device, 'cpu');
     assert.match(engine.deviceReason, /adapter|navigator\.gpu/);
@@ -58,7 +58,8 @@ describe('a model on WebGPU', { concurrency: 1 }, () => {
 
   test('is not the default on an emulation', async () => {
     const [adapter, engine] = await page.evaluate(async (url) => {
-      using model = await votive.TextModel.load(url);
+      const model = await votive.TextModel.load(url);
+      model.dispose();
       return [await votive.adapterInfo(), model.info.engine];
     }, at.model);
     assert.ok(adapter.name.length > 0 && adapter.maxBinding > 0);
@@ -140,8 +141,9 @@ describe('the GPU’s device', { concurrency: 1 }, () => {
       for (const [name, value] of [['architecture', 'a test'], ['isFallbackAdapter', false]]) Object.defineProperty(GPUAdapterInfo.prototype, name, { get: () => value });
       const choices = [];
       for (let i = 0; i < 2; i++) {
-        using model = await votive.TextModel.load(url, { worker: false, contextLength: 64 });
+        const model = await votive.TextModel.load(url, { worker: false, contextLength: 64 });
         choices.push(model.info.engine);
+        model.dispose();
       }
       return choices;
     }, at.model);

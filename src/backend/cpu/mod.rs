@@ -10,6 +10,7 @@ mod elementwise;
 #[cfg(feature = "fft")]
 mod fft;
 mod fused;
+#[cfg_attr(not(feature = "all-ops"), expect(dead_code, reason = "what only other builds need"))]
 mod index;
 mod math;
 pub mod matmul;
@@ -17,10 +18,12 @@ mod norm;
 mod num;
 pub mod pool;
 mod product;
+#[cfg_attr(not(feature = "all-ops"), expect(dead_code, reason = "what only other builds need"))]
 mod reduce;
 mod rope;
 pub mod simd;
 mod walk;
+#[cfg(feature = "all-ops")]
 mod windows;
 
 pub use buffer::Buffer;
@@ -70,18 +73,26 @@ impl Backend for CpuBackend {
             Op::Compare(op) => elementwise::compare(*op, x, &inputs[1], out)?,
             Op::Where => elementwise::where_cond(x, &inputs[1], &inputs[2], out)?,
             Op::Reduce { reduce, dims, .. } => reduce::reduce(*reduce, dims, x, out)?,
+            #[cfg(feature = "all-ops")]
             Op::ArgReduce { max, dim, .. } => reduce::arg_reduce(*max, *dim, x, out)?,
+            #[cfg(feature = "all-ops")]
             Op::CumSum { dim } => reduce::cumulate(Reduce::Sum, *dim, x, out)?,
+            #[cfg(feature = "all-ops")]
             Op::CumProd { dim } => reduce::cumulate(Reduce::Prod, *dim, x, out)?,
+            #[cfg(feature = "all-ops")]
             Op::ArgSort { dim, descending } => reduce::arg_sort(*dim, *descending, x.layout.dims()[*dim], x, out)?,
+            #[cfg(feature = "all-ops")]
             Op::TopK { k, largest } => reduce::arg_sort(x.layout.dims().len() - 1, *largest, *k, x, out)?,
             Op::Cat { dim } => copy::cat(*dim, inputs, out)?,
+            #[cfg(feature = "all-ops")]
             Op::Gather { dim } => index::gather(*dim, x, &inputs[1], out)?,
             Op::IndexSelect { dim } => {
                 let indices = index::values(op.name(), &inputs[1], x.layout.dims()[*dim])?;
                 copy::index_select(*dim, x, &indices, out)?
             }
+            #[cfg(feature = "all-ops")]
             Op::ScatterAdd { dim } => index::scatter_add(*dim, x, &inputs[1], &inputs[2], out)?,
+            #[cfg(feature = "all-ops")]
             Op::Scatter { dim } => index::scatter(*dim, x, &inputs[1], &inputs[2], out)?,
             Op::Matmul => product::matmul(x, &inputs[1], out)?,
             Op::Linear if x.dtype != DType::F64 => product::linear(x, &inputs[1], inputs.get(2), out)?,
@@ -111,6 +122,7 @@ impl Backend for CpuBackend {
             Op::Linears { .. } | Op::GatedLinears { .. } | Op::LinearAdd | Op::RmsNormAdd { .. } | Op::Heads(_) => {
                 return Ok(None);
             }
+            #[cfg(feature = "all-ops")]
             Op::MaxIndices { rows, columns } => windows::max_indices(rows, columns, x, out)?,
             #[cfg(feature = "conv")]
             Op::Conv(geometry) => return stored(conv::conv(geometry, false, inputs, out)?),
@@ -125,6 +137,8 @@ impl Backend for CpuBackend {
             #[cfg(not(feature = "conv"))]
             Op::Conv(_) | Op::ConvTranspose(_) => return Ok(None),
             Op::Rfft | Op::Irfft { .. } => return Ok(None),
+            #[cfg(not(feature = "all-ops"))]
+            _ => return Ok(None),
         };
         Ok(Some(Arc::new(result)))
     }
