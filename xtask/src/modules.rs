@@ -44,7 +44,7 @@ pub const CONFORMANCE: Kind = Kind { name: "conformance", features: "conformance
 pub const SIMD: Variant =
     Variant { name: "simd", features: "", own_flags: &[], flags: &[], optimiser: &[], shares_memory: false };
 /// Relaxed SIMD: 8-bit dot products and fused multiply-add.
-pub const RELAXED: Variant = Variant {
+const RELAXED: Variant = Variant {
     name: "relaxed",
     own_flags: &["-Ctarget-feature=+relaxed-simd"],
     optimiser: &["--enable-relaxed-simd"],

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::files::{self, Fingerprint};
-use crate::modules::{CONFORMANCE, Kind, MODULES, Module, RELAXED, SIMD, THREADS, Variant, WEBGPU};
+use crate::modules::{CONFORMANCE, Kind, MODULES, Module, SIMD, THREADS, Variant, WEBGPU};
 use crate::process::{self, capture, note, npm_program, step};
 use crate::workspace::Workspace;
 use crate::{size, system};

@@ -33,7 +33,7 @@ use crate::{
     dtype::{DType, Element},
     error::{Error, Result},
     layout::Layout,
-    op::{Op, Reduce},
+    op::Op,
     shape::Shape,
 };
 use std::sync::Arc;
@@ -76,9 +76,9 @@ impl Backend for CpuBackend {
             #[cfg(feature = "all-ops")]
             Op::ArgReduce { max, dim, .. } => reduce::arg_reduce(*max, *dim, x, out)?,
             #[cfg(feature = "all-ops")]
-            Op::CumSum { dim } => reduce::cumulate(Reduce::Sum, *dim, x, out)?,
+            Op::CumSum { dim } => reduce::cumulate(crate::op::Reduce::Sum, *dim, x, out)?,
             #[cfg(feature = "all-ops")]
-            Op::CumProd { dim } => reduce::cumulate(Reduce::Prod, *dim, x, out)?,
+            Op::CumProd { dim } => reduce::cumulate(crate::op::Reduce::Prod, *dim, x, out)?,
             #[cfg(feature = "all-ops")]
             Op::ArgSort { dim, descending } => reduce::arg_sort(*dim, *descending, x.layout.dims()[*dim], x, out)?,
             #[cfg(feature = "all-ops")]

@@ -124,6 +124,8 @@ impl WebGpuBackend {
             }
         };
         let read = ReadBack { from: memory.raw(), start: first as u64, bytes: size, to: &buffer };
+        // A browser tells of the mapping by itself.
+        #[cfg_attr(target_arch = "wasm32", expect(unused_variables))]
         let submission = self.recorder.flush(Some(read))?;
         let mapping = Arc::new(Mutex::new(Mapping::default()));
         let told = mapping.clone();
@@ -134,8 +136,6 @@ impl WebGpuBackend {
                 waker.wake();
             }
         });
-        #[cfg(target_arch = "wasm32")]
-        drop(submission);
         Ok(Mapped {
             buffer,
             range: from - first..from - first + len,

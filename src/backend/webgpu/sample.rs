@@ -98,7 +98,7 @@ impl WebGpuBackend {
         let floor = if sampling.filters(tokens) {
             let top_k = if sampling.counts(tokens) { sampling.top_k as usize } else { 0 };
             let rows = Meta { shape: out.shape.clone(), dtype: DType::U32 };
-            let mut params = lines(OP, 1, logits.layout, &Layout::contiguous(&[out.shape.elements(), 1]), 0)?;
+            let mut params = lines(OP, 1, logits.layout, &Layout::contiguous([out.shape.elements(), 1]), 0)?;
             params = params.k(OP, [logits.layout.strides()[1], tokens, top_k, 0])?;
             params = params.f([scale, sampling.top_p, sampling.min_p]);
             let operands = [memory_of(logits)?];
