@@ -4,9 +4,17 @@
 //! fused one, a decomposition into primitives ([`Op::decompose`]); gradient rules stand beside them. Operations have one
 //! result. Views (permute, narrow, broadcast, most reshapes) are layouts, not operations.
 
+#[cfg_attr(
+    not(any(feature = "all-ops", feature = "whisper")),
+    expect(dead_code, reason = "what only other builds need")
+)]
 mod conv;
 mod custom;
 mod elementwise;
+#[cfg_attr(
+    not(any(feature = "all-ops", feature = "whisper")),
+    expect(dead_code, reason = "what only other builds need")
+)]
 mod fft;
 mod fused;
 mod gradient;
@@ -15,6 +23,10 @@ mod matmul;
 pub(crate) mod pad;
 mod pool;
 mod reduce;
+#[cfg_attr(
+    not(any(feature = "all-ops", feature = "webgpu")),
+    expect(dead_code, reason = "what only other builds need")
+)]
 mod sample;
 
 pub use conv::Convolution;
@@ -613,10 +625,15 @@ impl Op {
             Op::LinearAdd => fused::projections::decompose_linear_add(a, b?, c?),
             Op::RmsNormAdd { eps } => fused::norm::decompose_add(*eps, a, b?, c?),
             Op::Heads(heads) => fused::heads::decompose(heads, inputs),
+            #[cfg(any(feature = "all-ops", feature = "webgpu"))]
             Op::Sample(sampling) => sample::decompose(sampling, a),
+            #[cfg(any(feature = "all-ops", feature = "whisper"))]
             Op::Conv(conv) => conv::decompose(conv, a, b?, c),
+            #[cfg(any(feature = "all-ops", feature = "whisper"))]
             Op::ConvTranspose(conv) => conv::decompose_transpose(conv, a, b?, c),
+            #[cfg(any(feature = "all-ops", feature = "whisper"))]
             Op::Rfft => fft::decompose_rfft(a),
+            #[cfg(any(feature = "all-ops", feature = "whisper"))]
             Op::Irfft { n } => fft::decompose_irfft(*n, a),
             Op::Custom(op) => return op.0.decompose(inputs),
             _ => return None,

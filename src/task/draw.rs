@@ -45,8 +45,7 @@ impl DeviceSampler {
         let SamplingOptions { temperature, top_k, top_p, min_p, typical_p, repetition_penalty, .. } = *options;
         let typical = typical_p < 1.0 && temperature > 0.0;
         let windowed = options.repetition_window > 0 && repetition_penalty != 1.0;
-        // The constant lets a build without GPUs leave the rest of this file out.
-        if cfg!(all(target_arch = "wasm32", not(feature = "webgpu"))) || device.is_cpu() || typical || windowed {
+        if device.is_cpu() || typical || windowed {
             return Ok(None);
         }
         let on_device = |values: &[f32]| Tensor::from_slice(values, [vocabulary], device);

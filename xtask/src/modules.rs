@@ -78,9 +78,9 @@ pub const MODULES: &[Module] = &[
     Module { kind: &TEXT, variant: &RELAXED, max_raw: 3_000_000, max_brotli: 900_000 },
     Module { kind: &TEXT, variant: &THREADS, max_raw: 3_000_000, max_brotli: 900_000 },
     Module { kind: &TEXT, variant: &WEBGPU, max_raw: 3_600_000, max_brotli: 1_050_000 },
-    Module { kind: &SPEECH, variant: &SIMD, max_raw: 3_400_000, max_brotli: 1_050_000 },
-    Module { kind: &SPEECH, variant: &RELAXED, max_raw: 3_400_000, max_brotli: 1_050_000 },
-    Module { kind: &SPEECH, variant: &THREADS, max_raw: 3_400_000, max_brotli: 1_050_000 },
+    Module { kind: &SPEECH, variant: &SIMD, max_raw: 3_500_000, max_brotli: 1_050_000 },
+    Module { kind: &SPEECH, variant: &RELAXED, max_raw: 3_500_000, max_brotli: 1_050_000 },
+    Module { kind: &SPEECH, variant: &THREADS, max_raw: 3_500_000, max_brotli: 1_050_000 },
     Module { kind: &TENSOR, variant: &SIMD, max_raw: 1_500_000, max_brotli: 450_000 },
 ];
 

@@ -27,7 +27,9 @@ const CODE_GENERATION: [&str; 5] = [
 /// The standard library is compiled with the module: for size (0.15 MB smaller), and for threads. An option that the stable
 /// toolchain has, but calls unstable.
 const STANDARD_LIBRARY: [&str; 2] = ["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"];
-/// Panics say where they happened in our own code, but not in dependencies (0.1 MB smaller).
+/// Panics say in which file of our own code they happened, but not on which line of it (0.02 MB smaller), nor where in
+/// dependencies (0.1 MB smaller).
+const OWN_LOCATIONS: &str = "-Zlocation-detail=file";
 const LOCATIONS: [&str; 3] =
     ["-Zprofile-rustflags", "--config", "profile.wasm.package.\"*\".rustflags=[\"-Zlocation-detail=none\"]"];
 /// The WebAssembly features that every supported browser has (`.cargo/config.toml` gives the same ones to rustc).
@@ -214,7 +216,7 @@ fn compile(workspace: &Workspace, kind: &Kind, variant: &Variant, effort: Effort
     }
     cargo.arg("--").args(variant.own_flags);
     if effort == Effort::Full {
-        cargo.args(CODE_GENERATION);
+        cargo.args(CODE_GENERATION).arg(OWN_LOCATIONS);
     }
     process::run(&mut cargo)?;
     let kept = workspace.scratch().join(profile).join(format!("{name}.wasm"));
