@@ -4,11 +4,15 @@
 
 mod common;
 
-use common::{GEMMA3, derive, golden_json, ids, model};
+use common::{GEMMA3, derive, golden, golden_json, ids, model};
 use std::{ops::ControlFlow, path::PathBuf};
 use votive::{
     DType, Device,
-    task::{GenerateOptions, LoadOptions, Prompt, Step, TextGenerator},
+    audio::AudioFile,
+    task::{
+        GenerateOptions, LoadOptions, Prompt, Step, TextGenerator, Timestamps, TranscribeOptions, Transcriber,
+        TranscriberOptions,
+    },
 };
 
 fn load(device: &Device, path: PathBuf) -> TextGenerator {
@@ -48,4 +52,35 @@ fn gemma3_gives_the_greedy_tokens_of_the_processor() {
     let found = greedy(&load(&device, model(GEMMA3)), prompt);
     println!("{}: {:?}", device.adapter().unwrap().name, device.stats().unwrap());
     assert_eq!(found, wanted);
+}
+
+/// Whisper tiny.en on jfk.wav, without and with times: the tokens of transformers and of OpenAI's implementation, as on the CPU.
+#[test]
+#[ignore = "takes a minute on a software driver"]
+fn whisper_gives_the_tokens_of_the_reference() {
+    let device = pollster::block_on(Device::webgpu()).unwrap();
+    let files = ["model.safetensors", "config.json", "generation_config.json", "tokenizer.json"];
+    let paths: Vec<PathBuf> = files.iter().map(|file| model(&format!("whisper-tiny.en/{file}"))).collect();
+    let options = TranscriberOptions::default();
+    let whisper = Transcriber::open(&paths, &device, &options, &mut |_| ControlFlow::Continue(())).unwrap();
+    let (mut file, mut samples) = (AudioFile::open(golden("audio/jfk.wav")).unwrap(), Vec::new());
+    while file.next(&mut samples).unwrap() {}
+    let reference = golden_json("whisper/tiny.en_reference_jfk.json");
+    let prompt = ids(&reference, "prompt").len();
+    let plain =
+        TranscribeOptions { timestamps: Timestamps::None, temperature: vec![0.0], ..TranscribeOptions::default() };
+    let found = pollster::block_on(whisper.transcribe(&samples, &plain)).unwrap();
+    println!("{}: {:?}", device.adapter().unwrap().name, found.stats);
+    assert_eq!(found.segments[0].tokens, ids(&reference, "tokens")[prompt..]);
+    let timed = TranscribeOptions { timestamps: Timestamps::Word, ..plain };
+    let found = pollster::block_on(whisper.transcribe(&samples, &timed)).unwrap();
+    let wanted = &golden_json("whisper/openai.json")["whisper-tiny.en"]["jfk_words"]["segments"];
+    for (segment, wanted) in found.segments.iter().zip(wanted.as_array().unwrap()) {
+        assert_eq!(segment.tokens, ids(wanted, "tokens"));
+        for (word, wanted) in segment.words.as_ref().unwrap().iter().zip(wanted["words"].as_array().unwrap()) {
+            for (time, name) in [(word.start, "start"), (word.end, "end")] {
+                assert!((time - wanted[name].as_f64().unwrap()).abs() <= 0.1, "{}: {time}", word.text);
+            }
+        }
+    }
 }

@@ -25,6 +25,7 @@ const MODULES: Record<Kind, Partial<Record<Build | 'webgpu', () => Promise<unkno
     simd: () => import('./votive_speech_simd.js'),
     relaxed: () => import('./votive_speech_relaxed.js'),
     threads: GLUE.speech,
+    webgpu: () => import('./votive_speech_webgpu.js'),
   },
   text: {
     simd: () => import('./votive_text_simd.js'),

@@ -32,7 +32,7 @@ function requireFiles() {
   for (const [file, command] of [
     [MODEL_PATH, 'cargo xtask fetch --tests'],
     [WHISPER_PATH, 'cargo xtask fetch --tests'],
-    ...[...BUILDS, 'webgpu'].map((build) => [path.join(ROOT, `pkg-template/dist/votive_text_${build}_bg.wasm`), 'cargo xtask build']),
+    ...[...BUILDS, 'webgpu'].flatMap((build) => ['text', 'speech'].map((kind) => [path.join(ROOT, `pkg-template/dist/votive_${kind}_${build}_bg.wasm`), 'cargo xtask build'])),
   ]) {
     if (!fs.existsSync(file)) throw new Error(`${file} is missing: run \`${command}\``);
   }

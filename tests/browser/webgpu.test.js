@@ -96,6 +96,27 @@ describe('a model on WebGPU', { concurrency: 1 }, () => {
   });
 });
 
+describe('speech on WebGPU', { concurrency: 1 }, () => {
+  let at;
+  before(async () => (at = await setUp({ webgpu: true })));
+  after(() => at?.close());
+
+  test('gives the tokens of the reference', { timeout: 900_000 }, async () => {
+    const page = await at.bench();
+    const reference = JSON.parse(fs.readFileSync(path.join(ROOT, 'tests/golden/whisper/tiny.en_reference_jfk.json'), 'utf8'));
+    const { device, engine, tokens, stats } = await page.evaluate(async (url) => {
+      const transcriber = await votive.Transcriber.load(url, { device: 'webgpu' });
+      const { segments, stats } = await transcriber.transcribe('/golden/audio/jfk.wav', { timestamps: false, temperature: 0 });
+      const { device, info } = transcriber;
+      transcriber.dispose();
+      return { device, engine: info.engine, tokens: segments.flatMap(({ tokens }) => tokens), stats };
+    }, at.whisper);
+    console.log(`${engine.adapter?.name}: ${stats.encodeMs.toFixed(0)} ms in the encoder, ${stats.decodeMs.toFixed(0)} ms for ${stats.tokens} tokens`);
+    assert.deepEqual([device, engine.build], ['webgpu', 'webgpu']);
+    assert.deepEqual(tokens, reference.tokens.slice(reference.prompt.length));
+  });
+});
+
 describe('the GPU’s device', { concurrency: 1 }, () => {
   let at;
   let page;

@@ -81,6 +81,7 @@ pub const MODULES: &[Module] = &[
     Module { kind: &SPEECH, variant: &SIMD, max_raw: 3_500_000, max_brotli: 1_050_000 },
     Module { kind: &SPEECH, variant: &RELAXED, max_raw: 3_500_000, max_brotli: 1_050_000 },
     Module { kind: &SPEECH, variant: &THREADS, max_raw: 3_500_000, max_brotli: 1_050_000 },
+    Module { kind: &SPEECH, variant: &WEBGPU, max_raw: 4_000_000, max_brotli: 1_200_000 },
     Module { kind: &TENSOR, variant: &SIMD, max_raw: 1_500_000, max_brotli: 450_000 },
 ];
 
