@@ -188,7 +188,6 @@ fn compile(workspace: &Workspace, kind: &Kind, variant: &Variant, effort: Effort
     system::wasm_target()?;
     let library = system::rust_source()?;
     let name = format!("{}_{}", kind.name, variant.name);
-    step(format!("Compiling votive to WebAssembly: {name}"));
     let profile = effort.profile();
     let mut cargo = workspace.cargo();
     cargo.args(["rustc", "--lib", "--profile", profile, "--no-default-features"]);
@@ -218,9 +217,25 @@ fn compile(workspace: &Workspace, kind: &Kind, variant: &Variant, effort: Effort
     if effort == Effort::Full {
         cargo.args(CODE_GENERATION).arg(OWN_LOCATIONS);
     }
-    process::run(&mut cargo)?;
     let kept = workspace.scratch().join(profile).join(format!("{name}.wasm"));
+    // cargo keeps one module only: asked for another, it compiles even what has not changed.
+    let arguments: Vec<_> = cargo.get_args().map(|argument| argument.to_string_lossy()).collect();
+    let mut fingerprint = Fingerprint::default().text(&arguments.join(" "));
+    for part in ["src", "shaders", ".cargo", "tests/golden/conformance"] {
+        fingerprint = fingerprint.tree(&workspace.root.join(part))?;
+    }
+    for part in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"] {
+        fingerprint = fingerprint.file(&workspace.root.join(part))?;
+    }
+    let stamp = kept.with_extension("compiled");
+    let fingerprint = fingerprint.hex();
+    if files::is_done(&stamp, &fingerprint) && kept.is_file() {
+        return Ok(kept);
+    }
+    step(format!("Compiling votive to WebAssembly: {name}"));
+    process::run(&mut cargo)?;
     files::copy(&workspace.target.join("wasm32-unknown-unknown").join(profile).join("votive.wasm"), &kept)?;
+    files::mark_done(&stamp, &fingerprint)?;
     Ok(kept)
 }
 
