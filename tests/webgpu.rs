@@ -70,7 +70,6 @@ fn whisper_gives_the_tokens_of_the_reference() {
     let plain =
         TranscribeOptions { timestamps: Timestamps::None, temperature: vec![0.0], ..TranscribeOptions::default() };
     let found = pollster::block_on(whisper.transcribe(&samples, &plain)).unwrap();
-    println!("{}: {:?}", device.adapter().unwrap().name, found.stats);
     assert_eq!(found.segments[0].tokens, ids(&reference, "tokens")[prompt..]);
     let timed = TranscribeOptions { timestamps: Timestamps::Word, ..plain };
     let found = pollster::block_on(whisper.transcribe(&samples, &timed)).unwrap();
