@@ -43,7 +43,7 @@ pub const CONFORMANCE: Kind = Kind { name: "conformance", features: "conformance
 /// What every supported browser has.
 pub const SIMD: Variant =
     Variant { name: "simd", features: "", own_flags: &[], flags: &[], optimiser: &[], shares_memory: false };
-/// Relaxed SIMD: 8-bit dot products and fused multiply-add.
+/// Relaxed SIMD: fused multiply-add for floats.
 const RELAXED: Variant = Variant {
     name: "relaxed",
     own_flags: &["-Ctarget-feature=+relaxed-simd"],

@@ -1,8 +1,7 @@
 //! Matrix products: [`linear_f32`] by weights of any dtype, [`gemm_f32`] of strided f32 matrices.
 //!
-//! By block formats, activations are quantized to 8 bits once and multiplied as integers, 32 at a time; the result differs
-//! from a product by the dequantized weights by that rounding only (each activation by at most 1/254 of the largest of
-//! its 32). Float weights are converted as they are read. The work is split over the pool by weight rows.
+//! By block formats, activations are quantized to 15 bits once and multiplied as integers, 32 at a time; the result differs
+//! from a product by the dequantized weights by that rounding only. Float weights are converted as they are read. The work is split over the pool by weight rows.
 
 mod activations;
 mod base;
