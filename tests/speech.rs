@@ -176,6 +176,35 @@ fn base_is_token_exact() {
     assert_eq!((got.text.as_str(), got.language.as_str()), (reference["text"].as_str().unwrap(), "en"));
 }
 
+#[test]
+fn base_decodes_as_the_reference() {
+    let golden = &golden_json("whisper/openai.json")[BASE];
+    let base = open(BASE, &TranscriberOptions::default());
+    let words = TranscribeOptions { timestamps: Timestamps::Word, ..plain() };
+    same(&transcribe(&base, &jfk(), &words), &golden["jfk_words"], 0.021);
+    let beams = TranscribeOptions { beam_size: 5, ..plain() };
+    same(&transcribe(&base, &jfk(), &beams), &golden["jfk_beam5"], 0.0);
+}
+
+/// Spanish, French, Japanese and Chinese: detected, written down with the times of words, translated.
+#[test]
+fn other_languages_are_heard_as_by_the_reference() {
+    let golden = &golden_json("whisper/openai.json")[BASE]["languages"];
+    let base = open(BASE, &TranscriberOptions::default());
+    for clip in golden.as_array().unwrap() {
+        let name = clip["clip"].as_str().unwrap().rsplit('/').next().unwrap();
+        let samples = samples(model(&format!("speech-samples/{name}")));
+        let words = TranscribeOptions { language: None, timestamps: Timestamps::Word, ..plain() };
+        let got = transcribe(&base, &samples, &words);
+        assert_eq!(got.language, clip["detected"].as_str().unwrap(), "{name}");
+        let language = Some(clip["transcribe"]["language"].as_str().unwrap().to_owned());
+        let words = TranscribeOptions { language: language.clone(), ..words };
+        same(&transcribe(&base, &samples, &words), &clip["transcribe"], 0.021);
+        let translate = TranscribeOptions { language, task: Task::Translate, ..plain() };
+        same(&transcribe(&base, &samples, &translate), &clip["translate"], 0.0);
+    }
+}
+
 /// The same second and a half of speech in other containers, codecs, rates and channels.
 #[test]
 fn sound_files_hold_the_speech() {

@@ -149,6 +149,27 @@ pub const MODELS: &[Model] = &[
         sides: &[],
     },
     Model {
+        id: "speech-samples",
+        name: "Short sentences in other languages",
+        file: "hola_mundo.wav",
+        bytes: 61_836,
+        sha256: "ee876f57498ec0dbc0ccce2b9bc207a4df353eb1dfe47b300c3cb2c8888f95f4",
+        licence: "MIT",
+        tests_only: true,
+        parts: &[Part {
+            package: "pytest-audioeval",
+            version: "0.1.3",
+            sha256: "8b97369347232d43180dd9860189c547ccc8dedb42b7c21d511ddc5a05ef7ecc",
+            member: "pytest_audioeval/samples/audio/es/hola_mundo.wav",
+        }],
+        content: Content::File,
+        sides: &[
+            Side::Member("bonjour_monde.wav", "pytest_audioeval/samples/audio/fr/bonjour_monde.wav"),
+            Side::Member("konnichiwa_sekai.wav", "pytest_audioeval/samples/audio/ja/konnichiwa_sekai.wav"),
+            Side::Member("nihao_shijie.wav", "pytest_audioeval/samples/audio/zh/nihao_shijie.wav"),
+        ],
+    },
+    Model {
         id: "gemma3-270m",
         name: "Gemma 3 270M",
         file: "gemma-3-270m-q4_k_m.gguf",
