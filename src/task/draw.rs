@@ -13,9 +13,6 @@ use crate::{
 };
 use std::collections::VecDeque;
 
-/// Tokens drawn before the one before them is known: enough for the device to be busy while the host reads.
-pub(super) const AHEAD: usize = 2;
-
 /// Draws tokens on a device. What the options say is done in the order that [`SamplingOptions`] states; random numbers are
 /// those of [`Sampling`], so that a seed gives other tokens than on the host.
 pub(super) struct DeviceSampler {
@@ -147,6 +144,7 @@ mod tests {
         format::{Checkpoint, FileSource},
         models::{Decoder, DecoderConfig},
         nn::Weights,
+        task::generation::AHEAD,
     };
     use pollster::block_on;
     use std::{

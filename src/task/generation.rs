@@ -1,7 +1,7 @@
 //! One answer, a short step at a time.
 
 use super::{
-    draw::{AHEAD, DeviceSampler},
+    draw::DeviceSampler,
     generator::{GenerateOptions, Model, Slot, busy},
 };
 use crate::{
@@ -15,6 +15,9 @@ use std::{
     ops::Range,
     sync::{Arc, PoisonError},
 };
+
+/// Tokens drawn before the one before them is known: enough for the device to be busy while the host reads.
+pub(super) const AHEAD: usize = 2;
 
 /// Memory is set aside for answers of at most so many tokens before they are generated.
 const MOST_RESERVED: usize = 2048;

@@ -2,10 +2,7 @@
 
 use crate::{device::Device, error::Result, tensor::Tensor, text::SamplingOptions};
 
-/// See `draw.rs`, which other builds have.
-pub(super) const AHEAD: usize = 2;
-
-/// There is none.
+/// There is none; see `draw.rs`, which other builds have.
 pub(super) enum DeviceSampler {}
 
 impl DeviceSampler {

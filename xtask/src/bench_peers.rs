@@ -98,11 +98,8 @@ pub fn onnx(workspace: &Workspace, model: &Path) -> Result<PathBuf> {
         return Ok(out);
     }
     step("Writing the model for transformers.js");
-    let python = system::python()?;
     let packages = scratch.join("python");
-    let mut pip = Command::new(python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--upgrade", "--target"]);
-    process::run(pip.arg(&packages).args(CONVERTERS))?;
+    let python = system::python_packages(&packages, &CONVERTERS)?;
     process::run(Command::new(python).arg(&script).arg(model).arg(&out).env("PYTHONPATH", &packages))?;
     files::mark_done(&stamp, &fingerprint)?;
     Ok(out)

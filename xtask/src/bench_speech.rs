@@ -53,11 +53,8 @@ fn convert(workspace: &Workspace, bench: &Path, folder: &Path) -> Result<[PathBu
         return Ok(outputs);
     }
     step("Writing the model's files for transformers.js and whisper.cpp");
-    let python = system::python()?;
     let packages = scratch.join("python");
-    let mut pip = Command::new(python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--upgrade", "--target"]);
-    run_command(pip.arg(&packages).args(PYTHON_PACKAGES))?;
+    let python = system::python_packages(&packages, &PYTHON_PACKAGES)?;
     for (script, output) in ["whisper_onnx.py", "whisper_ggml.py"].iter().zip(&outputs) {
         let mut convert = Command::new(python);
         convert.arg(bench.join("models").join(script)).arg(folder).arg(output).env("PYTHONPATH", &packages);
