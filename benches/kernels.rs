@@ -16,79 +16,12 @@ use votive::{
     quant,
 };
 
-#[cfg(target_arch = "wasm32")]
-mod host {
-    #[link(wasm_import_module = "bench")]
-    unsafe extern "C" {
-        /// Milliseconds since some start; of processor time where the host has it.
-        safe fn now() -> f64;
-        /// Prints UTF-8 text.
-        fn print(text: *const u8, length: usize);
-    }
-    pub fn seconds() -> f64 {
-        now() / 1000.0
-    }
-    pub fn say(text: &str) {
-        // SAFETY: the host reads that text and keeps nothing.
-        unsafe { print(text.as_ptr(), text.len()) }
-    }
-    pub fn filter() -> String {
-        String::new()
-    }
-}
+mod host;
 
-#[cfg(not(target_arch = "wasm32"))]
-mod host {
-    use std::{sync::OnceLock, time::Instant};
-
-    /// Of processor time where Linux tells it (one thread is measured), else of the clock.
-    pub fn seconds() -> f64 {
-        static START: OnceLock<Instant> = OnceLock::new();
-        let used = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-        match used.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()) {
-            Some(ns) => ns / 1e9,
-            None => START.get_or_init(Instant::now).elapsed().as_secs_f64(),
-        }
-    }
-    pub fn say(text: &str) {
-        println!("{text}");
-    }
-    pub fn filter() -> String {
-        std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default()
-    }
-}
-
-fn random(n: usize) -> Vec<f32> {
-    let mut state = 1u32;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 24) as f32 - 0.5
-    };
-    (0..n).map(|_| next() + next()).collect()
-}
-
-/// The best of several batches of runs, in 10⁹ operations a second.
-fn measure(operations: f64, mut f: impl FnMut()) -> f64 {
-    let mut best = f64::INFINITY;
-    let mut runs = 1;
-    let mut batches = 0;
-    while batches < 5 {
-        let start = host::seconds();
-        (0..runs).for_each(|_| f());
-        let elapsed = host::seconds() - start;
-        // processor time comes in ticks: a batch must be much longer
-        if elapsed < 0.03 {
-            runs *= 2;
-            continue;
-        }
-        best = best.min(elapsed / f64::from(runs));
-        batches += 1;
-    }
-    operations / best / 1e9
-}
+use host::{measure, random};
 
 fn main() {
-    let filter = host::filter();
+    let filter = host::wanted();
     let isa = Isa::best();
     let (n, k) = (2048, 2048);
     let (values, x) = (random(n * k), random(512 * k));

@@ -1,31 +1,85 @@
-//! SmolLM2 on the machine's GPU. On a software driver that takes minutes, so it runs when asked:
-//! `cargo test --features webgpu --test webgpu -- --ignored`
+//! Real models on the machine's GPU. On a software driver each takes minutes, so they run when asked:
+//! `cargo test --features webgpu --test webgpu -- --ignored`. (Tiny models of every family are among the library's tests.)
 #![cfg(feature = "webgpu")]
 
 mod common;
 
-use common::{derive, golden_json, ids};
-use std::ops::ControlFlow;
+use common::{GEMMA3, derive, golden, golden_json, ids, model};
+use std::{ops::ControlFlow, path::PathBuf};
 use votive::{
     DType, Device,
-    task::{GenerateOptions, LoadOptions, Step, TextGenerator},
+    audio::AudioFile,
+    task::{
+        GenerateOptions, LoadOptions, Prompt, Step, TextGenerator, Timestamps, TranscribeOptions, Transcriber,
+        TranscriberOptions,
+    },
 };
 
-#[test]
-#[ignore = "takes minutes on a software driver"]
-fn greedy_tokens_are_those_of_llama_cpp() {
-    let device = pollster::block_on(Device::webgpu()).unwrap();
-    let reference = golden_json("smollm2-135m-instruct/reference_story_F16.json");
-    let path = derive::smollm2_gguf(DType::F16);
-    let options = LoadOptions::default();
-    let model = TextGenerator::open_on(&device, &[path], &options, &mut |_| ControlFlow::Continue(())).unwrap();
-    let options = GenerateOptions { max_tokens: Some(64), ..GenerateOptions::default() };
+fn load(device: &Device, path: PathBuf) -> TextGenerator {
+    TextGenerator::open_on(device, &[path], &LoadOptions::default(), &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+/// 64 greedy tokens.
+fn greedy(model: &TextGenerator, prompt: impl Into<Prompt>) -> Vec<u32> {
+    let options = GenerateOptions { max_tokens: Some(64), ignore_eos: true, ..GenerateOptions::default() };
     let mut found = Vec::new();
-    for step in model.generate(reference["prompt"].as_str().unwrap(), &options).unwrap() {
+    for step in model.generate(prompt, &options).unwrap() {
         if let Step::Token { id, .. } = step.unwrap() {
             found.push(id);
         }
     }
-    assert_eq!(found, ids(&reference, "greedy_ids")[..64]);
+    found
+}
+
+#[test]
+#[ignore = "takes minutes on a software driver"]
+fn smollm2_gives_the_greedy_tokens_of_llama_cpp() {
+    let device = pollster::block_on(Device::webgpu()).unwrap();
+    let reference = golden_json("smollm2-135m-instruct/reference_story_F16.json");
+    let model = load(&device, derive::smollm2_gguf(DType::F16));
+    let found = greedy(&model, reference["prompt"].as_str().unwrap());
     println!("{}: {:?}", device.adapter().unwrap().name, device.stats().unwrap());
+    assert_eq!(found, ids(&reference, "greedy_ids")[..64]);
+}
+
+/// Of blocks of Q5_0, Q4_K, Q8_0 and Q6_K, with norms behind the halves of a layer and of the heads.
+#[test]
+#[ignore = "takes minutes on a software driver"]
+fn gemma3_gives_the_greedy_tokens_of_the_processor() {
+    let device = pollster::block_on(Device::webgpu()).unwrap();
+    let prompt = Prompt::Ids(ids(&golden_json("gemma3-270m/reference_gguf.json"), "prompt_ids"));
+    let wanted = greedy(&load(&Device::cpu(), model(GEMMA3)), prompt.clone());
+    let found = greedy(&load(&device, model(GEMMA3)), prompt);
+    println!("{}: {:?}", device.adapter().unwrap().name, device.stats().unwrap());
+    assert_eq!(found, wanted);
+}
+
+/// Whisper tiny.en on jfk.wav, without and with times: the tokens of transformers and of OpenAI's implementation, as on the CPU.
+#[test]
+#[ignore = "takes a minute on a software driver"]
+fn whisper_gives_the_tokens_of_the_reference() {
+    let device = pollster::block_on(Device::webgpu()).unwrap();
+    let files = ["model.safetensors", "config.json", "generation_config.json", "tokenizer.json"];
+    let paths: Vec<PathBuf> = files.iter().map(|file| model(&format!("whisper-tiny.en/{file}"))).collect();
+    let options = TranscriberOptions::default();
+    let whisper = Transcriber::open(&paths, &device, &options, &mut |_| ControlFlow::Continue(())).unwrap();
+    let (mut file, mut samples) = (AudioFile::open(golden("audio/jfk.wav")).unwrap(), Vec::new());
+    while file.next(&mut samples).unwrap() {}
+    let reference = golden_json("whisper/tiny.en_reference_jfk.json");
+    let prompt = ids(&reference, "prompt").len();
+    let plain =
+        TranscribeOptions { timestamps: Timestamps::None, temperature: vec![0.0], ..TranscribeOptions::default() };
+    let found = pollster::block_on(whisper.transcribe(&samples, &plain)).unwrap();
+    assert_eq!(found.segments[0].tokens, ids(&reference, "tokens")[prompt..]);
+    let timed = TranscribeOptions { timestamps: Timestamps::Word, ..plain };
+    let found = pollster::block_on(whisper.transcribe(&samples, &timed)).unwrap();
+    let wanted = &golden_json("whisper/openai.json")["whisper-tiny.en"]["jfk_words"]["segments"];
+    for (segment, wanted) in found.segments.iter().zip(wanted.as_array().unwrap()) {
+        assert_eq!(segment.tokens, ids(wanted, "tokens"));
+        for (word, wanted) in segment.words.as_ref().unwrap().iter().zip(wanted["words"].as_array().unwrap()) {
+            for (time, name) in [(word.start, "start"), (word.end, "end")] {
+                assert!((time - wanted[name].as_f64().unwrap()).abs() <= 0.1, "{}: {time}", word.text);
+            }
+        }
+    }
 }

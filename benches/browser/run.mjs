@@ -1,4 +1,4 @@
-// node run.mjs --votive DIR --models A.gguf,B.gguf [--candle DIR] [--wllama] [--runs 5] [--prompt 128] [--tokens 64] [--out FILE]
+// node run.mjs --votive DIR --models A.gguf,B.gguf [--candle DIR] [--onnx DIR] [--peers NAME,…] [--runs 5] [--prompt 128] [--tokens 64] [--out FILE]
 // Runs Votive and its peers in turn, in one Chromium, on the same files with the same token ids; prints a Markdown table of
 // medians and ratios. One thread each. `per CPU s` counts the CPU time of the engine's renderer process instead of wall time.
 import fs from 'node:fs';
@@ -17,7 +17,8 @@ const { values: options } = parseArgs({
     votive: { type: 'string' },
     models: { type: 'string' },
     candle: { type: 'string' },
-    wllama: { type: 'boolean', default: false },
+    onnx: { type: 'string' },
+    peers: { type: 'string', default: '' },
     runs: { type: 'string', default: '5' },
     prompt: { type: 'string', default: '128' },
     tokens: { type: 'string', default: '64' },
@@ -26,11 +27,13 @@ const { values: options } = parseArgs({
 });
 const models = (options.models ?? '').split(',').filter(Boolean).map((m) => path.resolve(m));
 if (!options.votive || models.length === 0) {
-  console.error('usage: node run.mjs --votive DIST --models A.gguf[,B.gguf …] [--candle DIR] [--wllama] [--runs N]');
+  console.error('usage: node run.mjs --votive DIST --models A.gguf[,B.gguf …] [--candle DIR] [--onnx DIR] [--peers NAME,…] [--runs N]');
   process.exit(2);
 }
 const [runs, promptTokens, tokens] = [options.runs, options.prompt, options.tokens].map(Number);
-const runners = ['votive', ...(options.wllama ? ['wllama'] : []), ...(options.candle ? ['candle'] : [])];
+// Peers are pages of that name; candle is compiled before, and has its module's folder.
+const runners = ['votive', ...options.peers.split(',').filter(Boolean), ...(options.candle ? ['candle'] : []),
+  ...(options.onnx ? ['transformers', 'transformers-q8'] : [])];
 
 const median = (values) => {
   const sorted = [...values].sort((a, b) => a - b);
@@ -96,6 +99,7 @@ for (const file of models) {
     '/votive/': path.resolve(options.votive),
     '/model/': path.dirname(file),
     ...(options.candle ? { '/candle/': path.resolve(options.candle) } : {}),
+    ...(options.onnx ? { '/onnx/': path.resolve(options.onnx) } : {}),
   });
   const engines = {};
   for (const runner of runners) {

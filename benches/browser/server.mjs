@@ -11,8 +11,11 @@ const TYPES = {
   '.wasm': 'application/wasm',
 };
 
-/** @param {Record<string, string>} mounts URL prefix (with slashes at both ends) to folder */
-export async function serve(mounts) {
+/**
+ * @param {Record<string, string>} mounts URL prefix (with slashes at both ends) to folder
+ * @param {Record<string, string>} more headers of every answer
+ */
+export async function serve(mounts, more = {}) {
   const server = http.createServer((request, response) => {
     const url = decodeURIComponent(new URL(request.url, 'http://localhost').pathname);
     const prefix = Object.keys(mounts).find((p) => url.startsWith(p));
@@ -27,6 +30,7 @@ export async function serve(mounts) {
       'Content-Length': end - start + 1,
       'Accept-Ranges': 'bytes',
       'Cache-Control': 'no-store',
+      ...more,
     };
     if (range) headers['Content-Range'] = `bytes ${start}-${end}/${stat.size}`;
     response.writeHead(range ? 206 : 200, headers);

@@ -1,7 +1,8 @@
 // Where a model runs: on the processor, or on the GPU through WebGPU.
-import { UnsupportedError } from './errors.js';
+import { InputError, UnsupportedError } from './errors.js';
+import { availableBuilds } from './module.js';
 import { keepText, keptText, MEASURED } from './storage/cache.js';
-import type { AdapterInfo, DeviceChoice, DeviceName } from './types.js';
+import type { AdapterInfo, Build, DeviceChoice, DeviceName, LoadOptions } from './types.js';
 
 /** The parts of WebGPU that are used here. */
 interface GpuAdapter {
@@ -49,6 +50,20 @@ async function find(): Promise<Found> {
 export async function adapterInfo(): Promise<AdapterInfo | undefined> {
   const found = await find();
   return 'adapter' in found ? found.adapter : undefined;
+}
+
+/** The engines that can run here, for choosing or comparing: for each `true`, or why it cannot. */
+export async function availableEngines(): Promise<Record<Build | 'webgpu', true | string>> {
+  const found = await find();
+  return { webgpu: 'adapter' in found ? true : found.obstacle, ...availableBuilds() };
+}
+
+const DEVICES = ['auto', 'webgpu', 'cpu'];
+
+/** Refuses choices that contradict each other. */
+export function checkDevice({ device, engine = 'auto', threads }: { [K in 'device' | 'engine' | 'threads']: LoadOptions[K] | undefined }): void {
+  if (device !== undefined && !DEVICES.includes(device)) throw new InputError(`device has to be one of ${DEVICES.join(', ')}, not ${device}`);
+  if (device === 'webgpu' && (threads !== undefined || engine !== 'auto')) throw new InputError("engine and threads are of the processor; they cannot be chosen with device 'webgpu'");
 }
 
 /** A device, and why it is that. */

@@ -1,4 +1,4 @@
-export { adapterInfo } from './device.js';
+export { adapterInfo, availableEngines } from './device.js';
 export { isolate } from './isolation.js';
 export { TextModel } from './model.js';
 export { type LiveOptions, Transcriber, type TranscribeOptions, type TranscribeProgress, type TranscriberLoadOptions } from './transcriber.js';

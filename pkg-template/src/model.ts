@@ -1,4 +1,5 @@
 import { type ChatCompletion, type ChatCompletionChunk, type ChatCompletionRequest, complete, completeStreaming } from './completions.js';
+import { checkDevice } from './device.js';
 import { type Backend, type EngineLoadOptions, type GenerateEvent, LocalBackend, type Prompt } from './engine.js';
 import { DisposedError, InputError, throwIfAborted } from './errors.js';
 import { WorkerBackend } from './remote.js';
@@ -8,7 +9,6 @@ import { TextStream } from './stream.js';
 import type { DecodeProfile, DeviceName, GenerateOptions, GenerationResult, LoadOptions, Message, ModelInfo, ModelSource } from './types.js';
 
 const ENGINES = ['auto', 'simd', 'relaxed', 'threads'];
-const DEVICES = ['auto', 'webgpu', 'cpu'];
 
 /** A language model, loaded and ready to answer. Calls on one model run one after another. */
 export class TextModel {
@@ -49,8 +49,7 @@ export class TextModel {
       if (value !== undefined && !(Number.isInteger(value) && value > 0)) throw new InputError(`${name} has to be a positive whole number, not ${value}`);
     }
     if (engine !== undefined && !ENGINES.includes(engine)) throw new InputError(`engine has to be one of ${ENGINES.join(', ')}, not ${engine}`);
-    if (device !== undefined && !DEVICES.includes(device)) throw new InputError(`device has to be one of ${DEVICES.join(', ')}, not ${device}`);
-    if (device === 'webgpu' && (threads !== undefined || (engine ?? 'auto') !== 'auto')) throw new InputError("engine and threads are of the processor; they cannot be chosen with device 'webgpu'");
+    checkDevice({ device, engine, threads });
     const spec = describeSource(source);
     const { file, quantization, revision, token, hubEndpoint } = where;
     const backend: Backend = worker ? new WorkerBackend() : new LocalBackend();

@@ -25,6 +25,7 @@ const MODULES: Record<Kind, Partial<Record<Build | 'webgpu', () => Promise<unkno
     simd: () => import('./votive_speech_simd.js'),
     relaxed: () => import('./votive_speech_relaxed.js'),
     threads: GLUE.speech,
+    webgpu: () => import('./votive_speech_webgpu.js'),
   },
   text: {
     simd: () => import('./votive_text_simd.js'),
@@ -56,15 +57,21 @@ const SIMD_PROBE = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1
 const RELAXED_PROBE = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 15, 1, 13, 0, 65, 1, 253, 15, 65, 2, 253, 15, 253, 128, 2, 11];
 
 /** Why a build cannot run here, or `undefined` when it can. */
-function obstacle(build: Build): string | undefined {
+function obstacle(build: Build, inWorker = typeof document === 'undefined'): string | undefined {
   const isValid = (probe: number[]) => typeof WebAssembly === 'object' && WebAssembly.validate(new Uint8Array(probe));
   if (!isValid(SIMD_PROBE)) return 'it needs WebAssembly with SIMD, and a content security policy that allows wasm-unsafe-eval';
   if (build === 'simd') return undefined;
   if (!isValid(RELAXED_PROBE)) return 'this browser has no relaxed SIMD';
   if (build === 'relaxed') return undefined;
   if (typeof SharedArrayBuffer === 'undefined' || !(isNode || globalThis.crossOriginIsolated)) return 'threads need a page that is cross-origin isolated';
-  if (typeof document !== 'undefined') return 'threads need the engine to run in a Worker';
+  if (!inWorker) return 'threads need the engine to run in a Worker';
   return undefined;
+}
+
+/** Which builds can run in a Worker of this page: `true`, or why not. */
+export function availableBuilds(): Record<Build, true | string> {
+  const told = (build: Build) => obstacle(build, true) ?? true;
+  return { simd: told('simd'), relaxed: told('relaxed'), threads: told('threads') };
 }
 
 /** The build for the processor that `'auto'` stands for, as far as that is known before it is tried. */

@@ -61,10 +61,10 @@ export class LocalSpeech extends LocalEngine<'speech', EngineTranscriber> implem
 
   async load(source: SourceSpec, options: SpeechLoadOptions, onProgress: (progress: LoadProgress) => void, signal: AbortSignal): Promise<TranscriberInfo> {
     const { quantize } = options;
-    await this.loadFiles(source, options, onProgress, signal, ({ WasmTranscriber }, files, _device, onWeights, isAborted) =>
-      WasmTranscriber.load(files, quantize === undefined ? {} : { quantize }, onWeights, isAborted),
+    await this.loadFiles(source, options, onProgress, signal, ({ WasmTranscriber }, files, device, onWeights, isAborted) =>
+      WasmTranscriber.load(files, { device, ...(quantize === undefined ? {} : { quantize }) }, onWeights, isAborted),
     );
-    return { ...this.guard(() => this.loaded().info()), engine: this.engine() };
+    return { ...this.guard(() => this.loaded().info()), engine: this.engine(this.loaded().adapter()) };
   }
 
   transcribe(pull: Pull, live: object | undefined, options: object, onEvent: (event: TranscribeEvent) => void, signal: AbortSignal): Promise<TranscribeOutcome> {

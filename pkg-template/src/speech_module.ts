@@ -1,6 +1,7 @@
 // What the modules for speech offer; wasm-bindgen writes its own, looser, declarations into dist.
 import type { OnWeights, ReadableFile } from './local.js';
 import type { Partial, Segment } from './transcript.js';
+import type { AdapterInfo, DeviceName } from './types.js';
 
 export interface EngineSpeechInfo {
   languages: string[];
@@ -40,6 +41,7 @@ export interface EngineTranscription {
 /** A speech model in the engine. */
 export interface EngineTranscriber {
   info(): EngineSpeechInfo;
+  adapter(): AdapterInfo | undefined;
   start(options: object): EngineTranscription;
   startLive(options: object, live: object): EngineTranscription;
   free(): void;
@@ -48,7 +50,7 @@ export interface EngineTranscriber {
 /** The module. */
 export interface SpeechModule {
   WasmTranscriber: {
-    load(files: ReadableFile[], options: { quantize?: string }, onProgress: OnWeights, isAborted: () => boolean): Promise<EngineTranscriber>;
+    load(files: ReadableFile[], options: { quantize?: string; device: DeviceName }, onProgress: OnWeights, isAborted: () => boolean): Promise<EngineTranscriber>;
   };
   memoryBytes(): number;
 }

@@ -37,7 +37,7 @@ interface Thread {
 }
 
 /** Milliseconds that threads have to start; the engine works without those that are late. */
-const PATIENCE_MS = 3000;
+const PATIENCE_MS = 10_000;
 
 /** How many threads there are unless the caller says: more seldom help, since memory's bandwidth is shared. */
 const MOST = 8;

@@ -1,11 +1,12 @@
 import { openMicrophone } from './audio/live.js';
 import type { AudioReader } from './audio/reader.js';
 import { type AudioSource, openAudio } from './audio/source.js';
+import { checkDevice } from './device.js';
 import { DisposedError, InputError, throwIfAborted } from './errors.js';
 import { describeSource } from './source/resolve.js';
 import { LocalSpeech, type SpeechBackend, type TranscribeEvent, type TranscriberInfo, WorkerSpeech } from './speech.js';
 import { type Partial, type Segment, Transcript, type Word } from './transcript.js';
-import type { LoadOptions, ModelSource } from './types.js';
+import type { DeviceName, LoadOptions, ModelSource } from './types.js';
 
 /** Options of `Transcriber.load`. */
 export interface TranscriberLoadOptions extends Omit<LoadOptions, 'contextLength'> {
@@ -100,10 +101,16 @@ export class Transcriber {
   static async load(source: ModelSource, options: TranscriberLoadOptions = {}): Promise<Transcriber> {
     const { onProgress, signal, worker = typeof Worker === 'function', cache = true, ...rest } = options;
     throwIfAborted(signal);
+    checkDevice({ device: rest.device, engine: rest.engine, threads: rest.threads });
     const backend: SpeechBackend = worker ? new WorkerSpeech() : new LocalSpeech();
     const info = await backend.load(describeSource(source), { ...rest, cache }, (progress) => onProgress?.(progress), signal ?? new AbortController().signal);
     onProgress?.({ phase: 'ready', file: '', loadedBytes: 0, totalBytes: 0, fromCache: false });
     return new Transcriber(backend, info);
+  }
+
+  /** Where it computes; `info.engine` tells why, and on which GPU. */
+  get device(): DeviceName {
+    return this.info.engine.device;
   }
 
   /** Asks the user for the microphone, as a source for {@link transcribe}. */

@@ -1,5 +1,5 @@
 // Plain floats: eight from `at` on, of `left` that the row still has; zeros beyond.
-fn load8(at: u32, left: u32) -> Eight {
+fn load8_NAME(at: u32, left: u32) -> Eight {
     if (left >= 8u) {
         return Eight(
             vec4<f32>(load_NAME(at), load_NAME(at + 1u), load_NAME(at + 2u), load_NAME(at + 3u)),

@@ -1,5 +1,6 @@
 // Where the largest (LARGEST) or smallest element of each line is: k.y elements, k.x apart. The first of equals; a NaN
-// before all.
+// before all. A line is shared by k.w workgroups, which look at k.z candidates each and write down the best; then one looks
+// at those.
 var<workgroup> values: array<T, WORKGROUP>;
 var<workgroup> places: array<u32, WORKGROUP>;
 
@@ -21,19 +22,27 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let line = group_index(group, groups);
-    if (line >= p.count) {
+    let task = group_index(group, groups);
+    if (task >= p.count) {
         return;
     }
-    let origin = offset_of(0u, line);
-    // Threads that have no element of their own take the first.
-    var at = select(0u, thread, thread < p.k.y);
-    var best = load_a(origin + at * p.k.x);
-    for (var i = thread + WORKGROUP; i < p.k.y; i += WORKGROUP) {
-        let v = load_a(origin + i * p.k.x);
-        if (beats(v, i, best, at)) {
+    var line = task;
+    var begin = 0u;
+    var end = p.k.z;
+    if (SHARED) {
+        line = task / p.k.w;
+        begin = task % p.k.w * p.k.z;
+        end = min(begin + p.k.z, p.k.y);
+    }
+    // Threads that have no candidate of their own take the first.
+    var at = candidate(line, select(begin, begin + thread, begin + thread < end));
+    var best = value(line, at);
+    for (var i = begin + thread + WORKGROUP; i < end; i += WORKGROUP) {
+        let other = candidate(line, i);
+        let v = value(line, other);
+        if (beats(v, other, best, at)) {
             best = v;
-            at = i;
+            at = other;
         }
     }
     values[thread] = best;
@@ -47,6 +56,6 @@ fn main(
         workgroupBarrier();
     }
     if (thread == 0u) {
-        store(line, places[0]);
+        store(task, places[0]);
     }
 }

@@ -2,6 +2,8 @@
 // size: each thread makes the score of one key, the largest score and the sum are kept up to date (Milakov & Gimelshein
 // 2018), and then each thread adds up columns of v, COLUMNS of them at most.
 // dims: b, h, t, d; inner: g, s, e, window (0: none); f: scale, softcap (0: none); CAUSAL.
+// SPLIT: the keys of a row are shared by k.x workgroups, k.y keys each, whose results attention_join.wgsl puts together: of
+// each the columns not yet divided by the sum, the largest score and the sum.
 var<workgroup> query: array<f32, QUERY>;
 var<workgroup> scores: array<f32, WORKGROUP>;
 var<workgroup> parts: array<f32, WORKGROUP>;
@@ -17,9 +19,13 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let task = group_index(group, groups);
-    if (task >= p.count) {
+    let place = group_index(group, groups);
+    if (place >= p.count) {
         return;
+    }
+    var task = place;
+    if (SPLIT) {
+        task = place / p.k.x;
     }
     let size = dim(3u);
     let row = task % dim(2u);
@@ -40,6 +46,10 @@ fn main(
     if (inner_dim(3u) > 0u && end > inner_dim(3u)) {
         begin = end - inner_dim(3u);
     }
+    if (SPLIT) {
+        begin += place % p.k.x * p.k.y;
+        end = min(end, begin + p.k.y);
+    }
     var top = lowest();
     var sum = 0.0;
     var totals: array<f32, COLUMNS>;
@@ -49,8 +59,9 @@ fn main(
         var score = lowest();
         if (key < end) {
             score = 0.0;
+            let origin = element(1u, batch, key_head, key, 0u);
             for (var i = 0u; i < size; i++) {
-                score += query[i] * load_b(element(1u, batch, key_head, key, i));
+                score += query[i] * load_b(origin + i * stride(1u, 3u));
             }
             if (p.f.y > 0.0) {
                 score = p.f.y * hyperbolic_tangent(score / p.f.y);
@@ -87,8 +98,9 @@ fn main(
             let column = c * WORKGROUP + thread;
             if (column < columns) {
                 var total = totals[c] * older;
+                let origin = element(2u, batch, key_head, first, column);
                 for (var j = 0u; j < count; j++) {
-                    total += scores[j] * load_c(element(2u, batch, key_head, first + j, column));
+                    total += scores[j] * load_c(origin + j * stride(2u, 2u));
                 }
                 totals[c] = total;
             }
@@ -98,7 +110,15 @@ fn main(
     for (var c = 0u; c < COLUMNS; c++) {
         let column = c * WORKGROUP + thread;
         if (column < columns) {
-            store(task * columns + column, select(totals[c] / sum, 0.0, sum == 0.0));
+            if (SPLIT) {
+                store(place * (columns + 2u) + column, totals[c]);
+            } else {
+                store(task * columns + column, select(totals[c] / sum, 0.0, sum == 0.0));
+            }
         }
+    }
+    if (SPLIT && thread == 0u) {
+        store(place * (columns + 2u) + columns, top);
+        store(place * (columns + 2u) + columns + 1u, sum);
     }
 }

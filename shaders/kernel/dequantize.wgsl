@@ -11,7 +11,7 @@ fn main(
     }
     let at = i * 8u;
     let origin = p.starts.x + at / p.k.x * p.k.y + at % p.k.x;
-    let values = load8(origin, 8u);
+    let values = load8_a(origin, 8u);
     for (var j = 0u; j < 4u; j++) {
         store(at + j, CONVERT(values.low[j]));
         store(at + 4u + j, CONVERT(values.high[j]));

@@ -1,6 +1,8 @@
-// a [m, k] x b^T [n, k] + bias for few rows: k is (m, n, k, _), inner[0] and inner[1] the distances of rows. A workgroup
-// makes COLUMNS results of one row; its threads take eight elements in turn.
-var<workgroup> parts: array<f32, WORKGROUP * COLUMNS>;
+// Products of rows of a with rows of weights, for few rows of a: k is (rows of a, depth, columns of the result, distance of
+// rows of a). Of weight j the numbers strides[j] are: start, distance of rows, columns, and the first of its columns in the
+// result. A workgroup makes COLUMNS results of one row and one weight (GATED: of two weights, one being the other's gate);
+// its threads take eight elements in turn. Each weight is read once for each row.
+var<workgroup> parts: array<f32, SUMS * WORKGROUP>;
 
 fn activations(at: u32, left: u32) -> Eight {
     var found = Eight(vec4<f32>(0.0), vec4<f32>(0.0));
@@ -25,36 +27,65 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let tiles = (p.k.y + COLUMNS - 1u) / COLUMNS;
     let task = group_index(group, groups);
-    if (task >= tiles * p.k.x) {
+    if (task >= p.count) {
         return;
     }
+    let tiles = p.count / p.k.x;
     let row = task / tiles;
-    let first_column = task % tiles * COLUMNS;
-    let columns = min(COLUMNS, p.k.y - first_column);
-    var sums: array<f32, COLUMNS>;
-    for (var depth = thread * 8u; depth < p.k.z; depth += WORKGROUP * 8u) {
-        let left = p.k.z - depth;
-        let x = activations(p.starts.x + row * inner_dim(0u) + depth, left);
-        for (var c = 0u; c < columns; c++) {
-            sums[c] += dot8(x, load8(p.starts.y + (first_column + c) * inner_dim(1u) + depth, left));
+    var tile = task % tiles;
+    var which = 0u;
+    for (; which + 1u < WEIGHTS; which++) {
+        let own = (p.strides[which].z + COLUMNS - 1u) / COLUMNS;
+        if (tile < own) {
+            break;
+        }
+        tile -= own;
+    }
+    let weight = p.strides[which];
+    let first = tile * COLUMNS;
+    var sums: array<f32, SUMS>;
+    for (var depth = thread * 8u; depth < p.k.y; depth += WORKGROUP * 8u) {
+        let left = p.k.y - depth;
+        let own = activations(p.starts.x + row * p.k.w + depth, left);
+        if (NORM) {
+            sums[SUMS - 1u] += dot8(own, own);
+        }
+        let x = scaled(own, depth, left);
+        for (var c = 0u; c < COLUMNS; c++) {
+            // The last tile reads its last row again for the columns that it lacks.
+            let column = min(first + c, weight.z - 1u);
+            sums[c] += dot8(x, weights(which, weight.x + column * weight.y + depth, left));
+            if (GATED) {
+                let other = p.strides[1];
+                sums[COLUMNS + c] += dot8(x, weights(1u, other.x + column * other.y + depth, left));
+            }
         }
     }
-    for (var c = 0u; c < COLUMNS; c++) {
+    for (var c = 0u; c < SUMS; c++) {
         parts[c * WORKGROUP + thread] = sums[c];
     }
     workgroupBarrier();
     for (var width = WORKGROUP / 2u; width > 0u; width /= 2u) {
         if (thread < width) {
-            for (var c = 0u; c < COLUMNS; c++) {
+            for (var c = 0u; c < SUMS; c++) {
                 parts[c * WORKGROUP + thread] += parts[c * WORKGROUP + thread + width];
             }
         }
         workgroupBarrier();
     }
-    if (thread < columns) {
-        let column = first_column + thread;
-        store(row * p.k.y + column, parts[thread * WORKGROUP] + bias(column));
+    if (thread < COLUMNS && first + thread < weight.z) {
+        var scale = 1.0;
+        if (NORM) {
+            scale = 1.0 / sqrt(parts[(SUMS - 1u) * WORKGROUP] / f32(p.k.y) + p.f.x);
+        }
+        let found = scale * parts[thread * WORKGROUP];
+        var other = 0.0;
+        if (GATED) {
+            other = scale * parts[(COLUMNS + thread) * WORKGROUP];
+        }
+        let column = weight.w + first + thread;
+        let at = row * p.k.z + column;
+        store(at, finished(found, other, at, column));
     }
 }

@@ -1,4 +1,4 @@
-// a [m, k] x b^T [n, k] + bias for many rows: k is (m, n, k, _), inner[0] and inner[1] the distances of rows. A workgroup makes
+// a [m, k] x b^T [n, k] + bias or residual for many rows: k is (m, n, k, _), inner[0] and inner[1] the distances of rows. A workgroup makes
 // 64 x 64 results of pieces 32 deep; each thread brings 8 elements of both and makes 4 x 4 results.
 var<workgroup> left: array<f32, 2048>;
 var<workgroup> right: array<f32, 2048>;
@@ -34,7 +34,7 @@ fn main(
         let x = activations(first_row + line, depth);
         var w = Eight(vec4<f32>(0.0), vec4<f32>(0.0));
         if (first_column + line < p.k.y && depth < p.k.z) {
-            w = load8(p.starts.y + (first_column + line) * inner_dim(1u) + depth, p.k.z - depth);
+            w = load8_b(p.starts.y + (first_column + line) * inner_dim(1u) + depth, p.k.z - depth);
         }
         for (var i = 0u; i < 4u; i++) {
             left[(along + i) * 64u + line] = x.low[i];
@@ -57,7 +57,7 @@ fn main(
         for (var c = 0u; c < 4u; c++) {
             let column = first_column + at.x + c * 16u;
             if (row < p.k.x && column < p.k.y) {
-                store(row * p.k.y + column, sums[r][c] + bias(column));
+                store(row * p.k.y + column, sums[r][c] + added(row, column));
             }
         }
     }

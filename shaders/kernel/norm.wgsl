@@ -44,6 +44,6 @@ fn main(
     let scale = 1.0 / sqrt(total(thread, squares) / size + p.f.x);
     for (var i = thread; i < p.k.y; i += WORKGROUP) {
         let v = (load_a(origin + i * p.k.x) - mean) * scale * load_b(p.starts.y + i * p.k.z);
-        store(line * p.k.y + i, v + bias(i));
+        store(line * p.k.y + i, v + added(line, i));
     }
 }

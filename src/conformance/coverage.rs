@@ -6,7 +6,7 @@ use super::{Arrangement, Case, calls, input, open};
 use crate::{
     autograd::{MadeBy, ViewOp, steps},
     backend::{
-        Backend, LocalFuture, Meta, Storage, View,
+        Backend, Meta, Reading, Storage, View,
         cpu::{Buffer, CpuBackend},
     },
     device::Device,
@@ -144,6 +144,7 @@ operations! {
     Op::LinearAdd => Yes;
     Op::RmsNormAdd { .. } => Yes;
     Op::Heads(_) => Yes;
+    Op::Sample(_) => Elsewhere("random: src/op/sample.rs, src/backend/webgpu/tests.rs");
     Op::Conv(_) => Yes;
     Op::ConvTranspose(_) => Yes;
     Op::Rfft => Yes;
@@ -316,7 +317,7 @@ impl Backend for Noting {
     fn write_slice(&self, target: Storage, layout: &Layout, source: &View<'_>) -> Result<Storage> {
         self.cpu.write_slice(target, layout, source)
     }
-    fn read<'a>(&'a self, view: View<'a>) -> LocalFuture<'a, Result<Buffer>> {
+    fn read(&self, view: View<'_>) -> Reading {
         self.cpu.read(view)
     }
 }

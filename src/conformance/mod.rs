@@ -359,7 +359,8 @@ async fn browser_device(name: &str) -> Result<Device> {
         "cpu" => Ok(Device::cpu()),
         #[cfg(feature = "webgpu")]
         "webgpu" => {
-            let backend = crate::backend::webgpu::WebGpuBackend::open_with(true).await?;
+            let backend =
+                crate::backend::webgpu::WebGpuBackend::open_with(crate::backend::webgpu::Opening::poisoned()).await?;
             Ok(Device::of(std::sync::Arc::new(backend)))
         }
         other => Err(Error::argument("run_conformance", format!("no device {other:?} in this build"))),

@@ -4,12 +4,12 @@
 use super::{
     ByteSource, Header, Metadata, TensorInfo, UnsupportedTensor, gguf,
     safetensors::{self, Index},
-    source::read_all,
+    source::{check_range, read_all},
 };
 #[cfg(feature = "python")]
 use super::{npy, pytorch, zip};
 use crate::{
-    backend::cpu::Buffer,
+    backend::{Upload, cpu::Buffer},
     dtype::DType,
     error::{Error, Result},
 };
@@ -204,6 +204,14 @@ impl Checkpoint {
     pub async fn read(&self, name: &str) -> Result<Buffer> {
         let info = self.require(name)?;
         read_tensor(self.sources[info.source].as_ref(), info).await
+    }
+
+    /// Hands the bytes of a tensor to a device, a piece at a time. Only of tensors whose elements lie in the file as they are
+    /// held: where [`TensorInfo::encoding`] is `None`.
+    pub(crate) async fn pour(&self, info: &TensorInfo, into: &mut dyn Upload) -> Result<()> {
+        let source = self.sources[info.source].as_ref();
+        check_range(source, info.offset, info.bytes)?;
+        source.pour(info.offset, info.bytes, into).await
     }
 
     /// A whole file that came with the weights, found by its name without folders; `None` when there is none.

@@ -1,7 +1,7 @@
 //! Where bytes of a file come from: memory, a memory map, a browser's file, a network.
 
 use crate::{
-    backend::{LocalFuture, cpu::Buffer},
+    backend::{LocalFuture, Upload, cpu::Buffer},
     error::{Error, Result},
 };
 
@@ -22,6 +22,22 @@ pub trait ByteSource {
     /// `len` bytes from `offset`; an error when they are not all there. Callers check against [`ByteSource::len`]
     /// before they ask, so a lying header allocates nothing.
     fn read(&self, offset: u64, len: usize) -> LocalFuture<'_, Result<Buffer>>;
+    /// Hands `len` bytes from `offset` to a device in pieces of at most [`PIECE`] bytes, which is all that is ever held here of
+    /// them. Callers check the range, as for [`ByteSource::read`].
+    fn pour<'a>(&'a self, offset: u64, len: usize, into: &'a mut dyn Upload) -> LocalFuture<'a, Result<()>> {
+        Box::pin(async move {
+            for start in (0..len).step_by(PIECE) {
+                let (at, want) = (offset + start as u64, PIECE.min(len - start));
+                let part = self.read(at, want).await?;
+                if part.len() != want {
+                    let message = format!("asked for {want} bytes at {at}, was given {}", part.len());
+                    return Err(Error::format(self.name(), message));
+                }
+                into.write(part.bytes()).await?;
+            }
+            Ok(())
+        })
+    }
     /// The most bytes to ask for in one read. Sources that hold the file in memory already take any length.
     fn max_read(&self) -> usize {
         PIECE

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use std::{
     fs, io,
     path::{Component, Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 /// One model's folder in the cache.
@@ -41,7 +42,10 @@ impl Repo {
         }
         let path = self.path().join("refs").join(revision);
         make_parent(&path)?;
-        let temporary = path.with_extension(format!("{}.new", std::process::id()));
+        // Each call has a file of its own: threads may note the same at once.
+        static CALLS: AtomicUsize = AtomicUsize::new(0);
+        let call = CALLS.fetch_add(1, Ordering::Relaxed);
+        let temporary = path.with_extension(format!("{}-{call}.new", std::process::id()));
         fs::write(&temporary, commit).and_then(|()| fs::rename(&temporary, &path)).map_err(|e| io_error(&path, e))
     }
     /// Names of the files that are there of a commit, folders separated by `/`.

@@ -25,7 +25,7 @@ const SIDE_FILES: [&str; 9] = [
     "pytorch_model.bin.index.json",
 ];
 
-/// One GGUF model: its file, or all parts of a split one in order.
+/// One GGUF model: its file, or all parts of a split one in order; or a whisper.cpp file.
 struct Group {
     /// The name without the part number.
     name: String,
@@ -37,7 +37,8 @@ struct Group {
 /// Chooses the files of one model among `names` (paths inside a folder or repository, `/` between folders).
 ///
 /// `pattern` may be a file, text that a file name must contain as a word (`Q8_0`), or a pattern with `*`. Without
-/// one, a GGUF is preferred to safetensors, and these to PyTorch's `pytorch_model.bin`; among GGUFs a middle quantization
+/// one, a GGUF is preferred to safetensors, and these to whisper.cpp's `ggml-….bin` and PyTorch's `pytorch_model.bin`; among
+/// GGUFs a middle quantization
 /// (`Q4_K_M`, `Q4_0`, `Q8_0` …). All parts of a split GGUF come together; the others come with their configuration and
 /// tokenizer.
 ///
@@ -46,7 +47,7 @@ struct Group {
 pub fn select_files(names: &[String], pattern: Option<&str>) -> Result<Vec<String>> {
     let fail = |message: String| Err(Error::argument("model", message));
     if let Some(pattern) = pattern
-        && (is_safetensors(pattern) || is_pytorch(pattern))
+        && (is_safetensors(pattern) || is_pytorch(pattern) && !is_ggml(pattern))
     {
         return match names.iter().find(|n| *n == pattern) {
             Some(_) => Ok(with_side_files(names, shards_of(names, pattern))),
@@ -66,12 +67,18 @@ pub fn select_files(names: &[String], pattern: Option<&str>) -> Result<Vec<Strin
     } else {
         // Image encoders that lie beside a language model are no model of their own.
         groups.retain(|g| !base(&g.name).starts_with("mmproj"));
+        // What was converted for whisper.cpp lies beside what it was made of.
+        if names.iter().any(|n| is_safetensors(n)) {
+            groups.retain(|g| !is_ggml(&g.name));
+        }
     }
     let group = match groups.len() {
         0 => None,
         1 => groups.pop(),
         _ => {
-            let ranked = PREFERRED.iter().find_map(|quant| {
+            // Files of whisper.cpp in one place are of different models: a preferred format would choose among those.
+            let preferred = if groups.iter().any(|g| is_ggml(&g.name)) { &[][..] } else { &PREFERRED[..] };
+            let ranked = preferred.iter().find_map(|quant| {
                 let mut fitting = groups.iter().filter(|g| fits(&g.name, quant));
                 Some((fitting.next()?, fitting.next().is_none()))
             });
@@ -126,6 +133,11 @@ fn is_pytorch(name: &str) -> bool {
     [".bin", ".pt", ".pth"].iter().any(|ending| name.ends_with(ending))
 }
 
+/// whisper.cpp's own files, which hold all that a model needs.
+fn is_ggml(name: &str) -> bool {
+    base(name).starts_with("ggml-") && name.ends_with(".bin")
+}
+
 /// `a-00001-of-00003` → (`a`, 1, 3).
 fn split_part(stem: &str) -> Option<(&str, usize, usize)> {
     let (rest, count) = stem.rsplit_once("-of-")?;
@@ -147,6 +159,8 @@ fn gguf_groups(names: &[String]) -> Vec<Group> {
             None => groups.push(Group { name, count, files: vec![file.clone()] }),
         }
     }
+    let ggml = names.iter().filter(|n| is_ggml(n));
+    groups.extend(ggml.map(|file| Group { name: file.clone(), count: 1, files: vec![file.clone()] }));
     groups
 }
 
@@ -293,6 +307,18 @@ mod tests {
         assert_eq!(select(&parts, Some(parts[0])).unwrap(), [parts[1], parts[0]]);
         let error = select(&parts[..1], None).unwrap_err();
         assert!(error.contains("has 2 parts"), "{error}");
+    }
+
+    #[test]
+    fn whisper_cpp_files() {
+        let many = ["README.md", "ggml-base.bin", "ggml-tiny.en-q5_1.bin", "ggml-tiny.en.bin"];
+        assert!(select(&many, None).unwrap_err().contains("several models fit, name one of: ggml-base.bin"));
+        assert_eq!(select(&many, Some("ggml-tiny.en.bin")).unwrap(), ["ggml-tiny.en.bin"]);
+        assert_eq!(select(&many, Some("q5_1")).unwrap(), ["ggml-tiny.en-q5_1.bin"]);
+        assert_eq!(select(&many[..2], None).unwrap(), ["ggml-base.bin"]);
+        let distil = ["config.json", "ggml-model.bin", "model.safetensors"];
+        assert_eq!(select(&distil, None).unwrap(), ["model.safetensors", "config.json"]);
+        assert_eq!(select(&distil, Some("ggml-model.bin")).unwrap(), ["ggml-model.bin"]);
     }
 
     #[test]

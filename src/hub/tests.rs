@@ -357,3 +357,20 @@ fn two_at_once_download_once() {
     });
     assert_eq!(server.downloads(), 1);
 }
+
+#[test]
+fn a_branch_is_noted_by_many_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let repo = cache::Repo::new(folder.path(), "owner/name");
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..50).for_each(|_| repo.set_commit("main", COMMIT).unwrap()));
+        }
+    });
+    assert_eq!(repo.commit("main").as_deref(), Some(COMMIT));
+    assert_eq!(
+        fs::read_dir(folder.path().join("models--owner--name/refs")).unwrap().count(),
+        1,
+        "nothing is left over"
+    );
+}

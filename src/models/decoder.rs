@@ -114,16 +114,39 @@ impl Decoder {
     /// Runs `ids` behind what is in the cache, adds them to it, and returns the logits of the last position, f32
     /// `[1, vocab]`. After an error the cache is empty. Nothing is recorded for gradients: see [`Decoder::forward_train`].
     pub fn forward(&self, ids: &[u32], cache: &mut KvCache) -> Result<Tensor> {
+        self.forward_ids(&self.ids(ids)?, cache)
+    }
+
+    /// As [`Decoder::forward`], of ids `[t]` that are on the device. Whether they are in the vocabulary is not checked.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    pub fn forward_ids(&self, ids: &Tensor, cache: &mut KvCache) -> Result<Tensor> {
+        if ids.elements() == 0 {
+            return Err(Error::argument("forward", "no tokens"));
+        }
         no_grad(|| {
             let hidden = self.run(ids, cache)?;
-            self.logits(&hidden.narrow(0, ids.len() - 1, 1)?)
+            self.logits(&hidden.narrow(0, ids.elements() - 1, 1)?)
         })
+    }
+
+    /// Makes room for `tokens` in the cache, and what else depends on their number, ahead of their time.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn reserve(&self, tokens: usize, cache: &mut KvCache) -> Result<()> {
+        cache.reserve(tokens);
+        for rope in [Some(&self.rope), self.local_rope.as_ref()].into_iter().flatten() {
+            rope.tables(0, tokens)?;
+        }
+        Ok(())
     }
 
     /// As [`Decoder::forward`], with the logits of every position of `ids`, `[t, vocab]`.
     pub fn forward_all(&self, ids: &[u32], cache: &mut KvCache) -> Result<Tensor> {
         no_grad(|| {
-            let hidden = self.run(ids, cache)?;
+            let hidden = self.run(&self.ids(ids)?, cache)?;
             self.logits(&hidden)
         })
     }
@@ -152,27 +175,26 @@ impl Decoder {
             return Err(Error::argument("forward_train", message));
         }
         let ids: Vec<u32> = sequences.iter().flat_map(|ids| ids.as_ref()).copied().collect();
-        self.check(&ids)?;
         let mut pass = Pass { batch: sequences.len(), cache: None, training: true };
-        self.run_blocks(&ids, &mut pass)?.reshape([sequences.len(), count, self.config.hidden_size])
+        self.run_blocks(&self.ids(&ids)?, &mut pass)?.reshape([sequences.len(), count, self.config.hidden_size])
     }
 
     /// The residual stream `[t, hidden]` behind the last block.
-    fn run(&self, ids: &[u32], cache: &mut KvCache) -> Result<Tensor> {
-        self.check(ids)?;
+    fn run(&self, ids: &Tensor, cache: &mut KvCache) -> Result<Tensor> {
         if cache.layers() != self.blocks.len() {
             let message = format!("a cache of {} layers for a model of {}", cache.layers(), self.blocks.len());
             return Err(Error::argument("forward", message));
         }
         let result = self.run_blocks(ids, &mut Pass { batch: 1, cache: Some(cache), training: false });
         match result {
-            Ok(_) => cache.advance(ids.len()),
+            Ok(_) => cache.advance(ids.elements()),
             Err(_) => cache.clear(), // some layers may have taken the tokens and some not
         }
         result
     }
 
-    fn check(&self, ids: &[u32]) -> Result<()> {
+    /// The tokens on the device.
+    fn ids(&self, ids: &[u32]) -> Result<Tensor> {
         if ids.is_empty() {
             return Err(Error::argument("forward", "no tokens"));
         }
@@ -181,17 +203,16 @@ impl Decoder {
                 let message = format!("token {id} in a vocabulary of {}", self.config.vocab_size);
                 Err(Error::argument("forward", message))
             }
-            None => Ok(()),
+            None => Tensor::from_slice(ids, [ids.len()], &self.device),
         }
     }
 
     /// The residual stream `[batch * t, hidden]` behind the last block.
-    fn run_blocks(&self, ids: &[u32], pass: &mut Pass<'_>) -> Result<Tensor> {
-        let (start, count) = (pass.cache.as_ref().map_or(0, |cache| cache.len()), ids.len() / pass.batch);
+    fn run_blocks(&self, ids: &Tensor, pass: &mut Pass<'_>) -> Result<Tensor> {
+        let (start, count) = (pass.cache.as_ref().map_or(0, |cache| cache.len()), ids.elements() / pass.batch);
         let tables = self.rope.tables(start, count)?;
         let local_tables = self.local_rope.as_ref().map(|rope| rope.tables(start, count)).transpose()?;
-        let ids = Tensor::from_slice(ids, [ids.len()], &self.device)?;
-        let mut x = self.embedding.forward(&ids)?;
+        let mut x = self.embedding.forward(ids)?;
         if self.config.embedding_scale != 1.0 {
             x = x.affine(self.config.embedding_scale, 0.0)?;
         }

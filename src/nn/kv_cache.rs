@@ -16,6 +16,8 @@ const INITIAL: usize = 128;
 pub struct KvCache {
     layers: Vec<Layer>,
     len: usize,
+    /// Least capacity of what is allocated.
+    room: usize,
 }
 
 /// Keys and values, or in the first place both.
@@ -24,7 +26,7 @@ type Layer = [Option<Tensor>; 2];
 impl KvCache {
     /// An empty cache of a model with so many layers.
     pub fn new(layers: usize) -> Self {
-        Self { layers: (0..layers).map(|_| Layer::default()).collect(), len: 0 }
+        Self { layers: (0..layers).map(|_| Layer::default()).collect(), len: 0, room: INITIAL }
     }
     /// Tokens in the cache.
     pub fn len(&self) -> usize {
@@ -37,6 +39,10 @@ impl KvCache {
     /// Forgets all tokens from position `len` on. Memory stays for what comes next.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
+    }
+    /// Has the next memory allocated be enough for so many tokens, so that it need not grow on the way there.
+    pub fn reserve(&mut self, tokens: usize) {
+        self.room = tokens.max(INITIAL);
     }
     /// Forgets everything and gives the memory back.
     pub fn clear(&mut self) {
@@ -54,9 +60,9 @@ impl KvCache {
     /// Writes keys `[1, kv_heads, t, size]` and values of new tokens behind those that are there and returns both with all
     /// earlier ones, `[1, kv_heads, len + t, size]`. The tokens count once [`KvCache::advance`] is called, after all layers.
     pub fn append(&mut self, layer: usize, keys: &Tensor, values: &Tensor) -> Result<(Tensor, Tensor)> {
-        let len = self.len;
+        let (len, room) = (self.len, self.room);
         let [held_keys, held_values] = self.layer(layer)?;
-        Ok((write(held_keys, keys, len)?, write(held_values, values, len)?))
+        Ok((write(held_keys, keys, len, room)?, write(held_values, values, len, room)?))
     }
     /// As [`KvCache::append`], with the heads of keys and behind them as many of values in one tensor,
     /// `[batch, 2 * kv_heads, t, size]`: one write for both. A cache is written in one way or the other.
@@ -64,9 +70,9 @@ impl KvCache {
     /// # Errors
     /// As [`KvCache::append`].
     pub fn append_joined(&mut self, layer: usize, both: &Tensor) -> Result<(Tensor, Tensor)> {
-        let len = self.len;
+        let (len, room) = (self.len, self.room);
         let heads = both.dim(1)? / 2;
-        let both = write(&mut self.layer(layer)?[0], both, len)?;
+        let both = write(&mut self.layer(layer)?[0], both, len, room)?;
         Ok((both.narrow(1, 0, heads)?, both.narrow(1, heads, heads)?))
     }
     fn layer(&mut self, layer: usize) -> Result<&mut Layer> {
@@ -92,8 +98,9 @@ impl KvCache {
     }
 }
 
-/// Puts `new` behind the first `len` positions of `slot` and returns a view of all `len + t`.
-fn write(slot: &mut Option<Tensor>, new: &Tensor, len: usize) -> Result<Tensor> {
+/// Puts `new` behind the first `len` positions of `slot`, memory for at least `room` of them, and returns a view of all
+/// `len + t`.
+fn write(slot: &mut Option<Tensor>, new: &Tensor, len: usize, room: usize) -> Result<Tensor> {
     let &[batch, heads, count, size] = new.dims() else {
         return Err(Error::shape("kv_cache", format!("keys and values are [1, heads, t, size], not {}", new.shape())));
     };
@@ -101,7 +108,7 @@ fn write(slot: &mut Option<Tensor>, new: &Tensor, len: usize) -> Result<Tensor> 
     let held = match slot.take() {
         Some(held) if held.dims()[2] >= end => held,
         old => {
-            let capacity = end.max(old.as_ref().map_or(INITIAL, |t| 2 * t.dims()[2]));
+            let capacity = end.max(room).max(old.as_ref().map_or(0, |t| 2 * t.dims()[2]));
             let grown = Tensor::zeros([batch, heads, capacity, size], DType::F32, new.device())?;
             match old {
                 Some(old) if len > 0 => grown.write_slice(2, 0, &old.narrow(2, 0, len)?)?,

@@ -156,8 +156,14 @@ impl Weights {
         check_shape(&name, &found, &wanted)?;
         let tensor = match &self.source {
             Source::Checkpoint(checkpoint) => {
-                let bytes = checkpoint.read(&name).await?;
-                Tensor::from_buffer(bytes, dtype, wanted, &self.device)?
+                let info = checkpoint.require(&name)?;
+                match self.device.backend().begin_upload(dtype, &wanted)?.filter(|_| info.encoding.is_none()) {
+                    Some(mut upload) => {
+                        checkpoint.pour(info, &mut *upload).await?;
+                        Tensor::from_storage(upload.finish()?, wanted, dtype, &self.device)
+                    }
+                    None => Tensor::from_buffer(checkpoint.read(&name).await?, dtype, wanted, &self.device)?,
+                }
             }
             Source::Tensors(map) => in_map(map, &name)?.clone(),
             Source::Parameters(store, base) => match (store.get(&name), base) {

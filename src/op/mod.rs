@@ -4,9 +4,17 @@
 //! fused one, a decomposition into primitives ([`Op::decompose`]); gradient rules stand beside them. Operations have one
 //! result. Views (permute, narrow, broadcast, most reshapes) are layouts, not operations.
 
+#[cfg_attr(
+    not(any(feature = "all-ops", feature = "whisper")),
+    expect(dead_code, reason = "what only other builds need")
+)]
 mod conv;
 mod custom;
 mod elementwise;
+#[cfg_attr(
+    not(any(feature = "all-ops", feature = "whisper")),
+    expect(dead_code, reason = "what only other builds need")
+)]
 mod fft;
 mod fused;
 mod gradient;
@@ -15,6 +23,11 @@ mod matmul;
 pub(crate) mod pad;
 mod pool;
 mod reduce;
+#[cfg_attr(
+    not(any(feature = "all-ops", feature = "webgpu")),
+    expect(dead_code, reason = "what only other builds need")
+)]
+mod sample;
 
 pub use conv::Convolution;
 pub(crate) use conv::{check as check_conv, check_bias as check_conv_bias};
@@ -23,6 +36,7 @@ pub use fused::heads::Heads;
 pub(crate) use fused::{attention::visible, projections::first_weight};
 pub use gradient::Backward;
 pub use pool::Windows;
+pub use sample::Sampling;
 
 use crate::{
     backend::Meta,
@@ -436,6 +450,8 @@ pub enum Op {
     /// side, or with `query_norm [d], key_norm [d]` → `[b, queries + 2 · keys, t, d]`: the heads, those of queries and keys
     /// RMS-normalised (if norms are given) and rotated.
     Heads(Heads),
+    /// `[logits [rows, tokens]]` → u32 `[rows]`: a token for each row.
+    Sample(Sampling),
     /// `[x [n, c, h, w], weight [o, c / groups, kh, kw]]` or with `bias [o]` → `[n, o, ..size]`: cross-correlation.
     Conv(Convolution),
     /// `[x [n, o, h, w], weight [o, c / groups, kh, kw]]` or with `bias [c]` → `[n, c, ..size]`: the transpose of the
@@ -492,6 +508,7 @@ impl Op {
             Op::LinearAdd => "linear_add",
             Op::RmsNormAdd { .. } => "rms_norm_add",
             Op::Heads(_) => "heads",
+            Op::Sample(_) => "sample",
             Op::MaxIndices { .. } => "max_pool2d",
             Op::Conv(_) => "conv2d",
             Op::ConvTranspose(_) => "conv_transpose2d",
@@ -577,6 +594,7 @@ impl Op {
             Op::LinearAdd => fused::projections::infer_linear_add(inputs),
             Op::RmsNormAdd { .. } => fused::norm::infer_add(inputs),
             Op::Heads(heads) => fused::heads::infer(heads, inputs),
+            Op::Sample(_) => sample::infer(inputs),
             Op::MaxIndices { rows, columns } => pool::infer(rows, columns, inputs),
             Op::Conv(conv) => conv::infer(conv, false, inputs),
             Op::ConvTranspose(conv) => conv::infer(conv, true, inputs),
@@ -607,9 +625,15 @@ impl Op {
             Op::LinearAdd => fused::projections::decompose_linear_add(a, b?, c?),
             Op::RmsNormAdd { eps } => fused::norm::decompose_add(*eps, a, b?, c?),
             Op::Heads(heads) => fused::heads::decompose(heads, inputs),
+            #[cfg(any(feature = "all-ops", feature = "webgpu"))]
+            Op::Sample(sampling) => sample::decompose(sampling, a),
+            #[cfg(any(feature = "all-ops", feature = "whisper"))]
             Op::Conv(conv) => conv::decompose(conv, a, b?, c),
+            #[cfg(any(feature = "all-ops", feature = "whisper"))]
             Op::ConvTranspose(conv) => conv::decompose_transpose(conv, a, b?, c),
+            #[cfg(any(feature = "all-ops", feature = "whisper"))]
             Op::Rfft => fft::decompose_rfft(a),
+            #[cfg(any(feature = "all-ops", feature = "whisper"))]
             Op::Irfft { n } => fft::decompose_irfft(*n, a),
             Op::Custom(op) => return op.0.decompose(inputs),
             _ => return None,

@@ -1,6 +1,9 @@
 //! One answer, a short step at a time.
 
-use super::generator::{GenerateOptions, Model, Slot, busy};
+use super::{
+    draw::DeviceSampler,
+    generator::{GenerateOptions, Model, Slot, busy},
+};
 use crate::{
     error::{Error, Result},
     nn::KvCache,
@@ -13,10 +16,16 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
+/// Tokens drawn before the one before them is known: enough for the device to be busy while the host reads.
+pub(super) const AHEAD: usize = 2;
+
+/// Memory is set aside for answers of at most so many tokens before they are generated.
+const MOST_RESERVED: usize = 2048;
+
 /// Keys and values of a conversation, and the tokens that they are of.
 pub(super) struct Session {
     cache: KvCache,
-    /// Always as many as the cache holds.
+    /// As many as the cache holds, but while a device draws ahead: then it may hold more or one less.
     ids: Vec<u32>,
     /// Which of them were computed together as parts of prompts, in order; the rest were generated one by one.
     chunks: Vec<Range<usize>>,
@@ -25,6 +34,11 @@ pub(super) struct Session {
 impl Session {
     pub fn new(cache: KvCache) -> Self {
         Self { cache, ids: Vec::new(), chunks: Vec::new() }
+    }
+    /// Forgets what was computed of tokens that are not part of the conversation.
+    fn settle(&mut self) {
+        self.cache.truncate(self.ids.len());
+        self.ids.truncate(self.cache.len());
     }
     pub fn clear(&mut self) {
         self.cache.clear();
@@ -129,6 +143,8 @@ enum State {
     Sample(Tensor),
     /// This token was generated and is to be computed.
     Decode(u32),
+    /// The device draws tokens, and computes on with them before they are known here.
+    Ahead,
     /// The last token was given out; what is left is to say so.
     Ending(FinishReason),
     /// [`Step::Done`] was given out, or a step failed.
@@ -146,6 +162,8 @@ pub struct Generation {
     prompt: Vec<u32>,
     state: State,
     sampler: Sampler,
+    /// Draws instead of `sampler` where it can.
+    device_sampler: Option<DeviceSampler>,
     detokenizer: DetokenizeStream,
     stops: StopMatcher,
     stop_tokens: Vec<u32>,
@@ -175,6 +193,22 @@ impl Generation {
         let taken = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut session = taken.ok_or_else(|| busy(op))?;
         let cached_tokens = session.reuse(&prompt);
+        let decoder = &model.decoder;
+        let device_sampler = DeviceSampler::new(&options.sampling, &prompt, model.info.vocab_size, decoder.device());
+        let expected = prompt.len().saturating_add(options.max_tokens.unwrap_or(0).min(MOST_RESERVED)).min(context);
+        let prepared = device_sampler.and_then(|sampler| {
+            if sampler.is_some() {
+                decoder.reserve(expected, &mut session.cache)?;
+            }
+            Ok(sampler)
+        });
+        let device_sampler = match prepared {
+            Ok(sampler) => sampler,
+            Err(error) => {
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
+                return Err(error);
+            }
+        };
         let stats = GenerationStats { prompt_tokens: prompt.len(), cached_tokens, ..GenerationStats::default() };
         Ok(Self {
             stops: StopMatcher::new(&options.stop),
@@ -187,6 +221,7 @@ impl Generation {
             slot,
             prompt,
             sampler,
+            device_sampler,
             detokenizer,
             stats,
         })
@@ -237,8 +272,14 @@ impl Generation {
                     session.chunks.push(done..end);
                 }
                 if end == self.prompt.len() {
-                    self.state =
-                        if self.max_tokens == 0 { State::Ending(FinishReason::Length) } else { State::Sample(logits) };
+                    self.state = match &mut self.device_sampler {
+                        _ if self.max_tokens == 0 => State::Ending(FinishReason::Length),
+                        Some(sampler) => {
+                            sampler.draw(&logits)?;
+                            State::Ahead
+                        }
+                        None => State::Sample(logits),
+                    };
                 }
                 return Ok(Step::Prefill { done: end, total: self.prompt.len() });
             }
@@ -246,6 +287,7 @@ impl Generation {
                 let logits = self.forward(&[id])?;
                 self.state = State::Sample(logits);
             }
+            State::Ahead => self.run_ahead()?,
             State::Sample(_) | State::Ending(_) | State::Ended => {}
         }
         match &self.state {
@@ -254,6 +296,13 @@ impl Generation {
                 let id = self.sampler.sample(&logits)?;
                 self.token(id)
             }
+            State::Ahead => match &mut self.device_sampler {
+                Some(sampler) => {
+                    let id = sampler.next().await?;
+                    self.token(id)
+                }
+                None => Err(ended()),
+            },
             &State::Ending(reason) => self.finish(reason),
             _ => Err(Error::argument("step", "this generation has ended")),
         }
@@ -267,15 +316,23 @@ impl Generation {
         if !self.ignore_eos && self.model.tokenizer.eos_ids().contains(&id) {
             return self.finish(FinishReason::Eos);
         }
-        self.sampler.accept(id);
+        let ahead = self.device_sampler.is_some();
+        if ahead {
+            self.session.as_mut().ok_or_else(ended)?.ids.push(id);
+        } else {
+            self.sampler.accept(id);
+        }
         self.stats.generated_tokens += 1;
         let text = self.detokenizer.push(&self.model.tokenizer, id)?;
         let step = self.stops.push(&text);
-        let full = self.session()?.ids.len() >= self.model.info.context_length;
+        // The last token of the context is given out, but not computed with.
+        let full = self.prompt.len() + self.stats.generated_tokens > self.model.info.context_length;
         self.state = if step.stop.is_some() {
             State::Ending(FinishReason::Stop)
         } else if self.stats.generated_tokens >= self.max_tokens || full {
             State::Ending(FinishReason::Length)
+        } else if ahead {
+            State::Ahead
         } else {
             State::Decode(id)
         };
@@ -301,9 +358,31 @@ impl Generation {
         result
     }
 
+    /// Has the device compute and draw until it is [`AHEAD`] tokens ahead of the next one that is given out, or has drawn all
+    /// that there can be.
+    fn run_ahead(&mut self) -> Result<()> {
+        let (Some(session), Some(sampler)) = (&mut self.session, &mut self.device_sampler) else { return Err(ended()) };
+        while sampler.ahead() <= AHEAD
+            && self.stats.generated_tokens + sampler.ahead() < self.max_tokens
+            && session.cache.len() < self.model.info.context_length
+        {
+            let Some(last) = sampler.last() else { return Err(ended()) };
+            let logits = self.model.decoder.forward_ids(last, &mut session.cache);
+            match logits.and_then(|logits| sampler.draw(&logits)) {
+                Ok(()) => {}
+                Err(error) => {
+                    session.clear();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Gives the session back, so that the model can take the next prompt.
     fn release(&mut self) {
-        if let Some(session) = self.session.take() {
+        if let Some(mut session) = self.session.take() {
+            session.settle();
             *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(session);
         }
     }

@@ -23,6 +23,8 @@
 //! ```
 
 mod clock;
+#[cfg_attr(all(target_arch = "wasm32", not(feature = "webgpu")), path = "no_draw.rs")]
+mod draw;
 mod generation;
 mod generator;
 mod measure;

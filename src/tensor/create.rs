@@ -2,7 +2,7 @@
 
 use super::Tensor;
 use crate::{
-    backend::cpu::Buffer,
+    backend::{Storage, cpu::Buffer},
     device::Device,
     dtype::{DType, Element},
     error::{Error, Result},
@@ -79,6 +79,10 @@ impl Tensor {
         }
         let storage = device.backend().upload(bytes, dtype, &shape)?;
         Ok(Self::from_parts(storage, Layout::contiguous(shape), dtype, device.clone()))
+    }
+    /// Over memory that holds all elements of the shape.
+    pub(crate) fn from_storage(storage: Storage, shape: Shape, dtype: DType, device: &Device) -> Self {
+        Self::from_parts(storage, Layout::contiguous(shape), dtype, device.clone())
     }
     /// All zero.
     ///

@@ -2,7 +2,7 @@
 
 use super::Tensor;
 use crate::{
-    backend::cpu::Buffer,
+    backend::{Reading, cpu::Buffer},
     device::Device,
     dtype::{DType, Element},
     error::{Error, Result},
@@ -178,7 +178,11 @@ impl Tensor {
     /// # Errors
     /// When reading fails.
     pub async fn to_buffer(&self) -> Result<Buffer> {
-        self.device().backend().read(self.view()).await
+        self.reading().await
+    }
+    /// Begins to read; the result is [`Tensor::to_buffer`]'s, and what is computed afterwards is not waited for.
+    pub(crate) fn reading(&self) -> Reading {
+        self.device().backend().read(self.view())
     }
     /// [`Tensor::to_buffer`] without waiting, on the CPU device.
     ///
@@ -192,7 +196,7 @@ impl Tensor {
     /// # Errors
     /// As [`Tensor::to_buffer`], and when the device can only be read asynchronously.
     pub fn to_buffer_sync(&self) -> Result<Buffer> {
-        let mut future = self.device().backend().read(self.view());
+        let mut future = self.reading();
         match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(result) => result,
             Poll::Pending => {

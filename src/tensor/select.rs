@@ -169,8 +169,8 @@ impl Tensor {
     ///
     /// # Errors
     /// When there are more places than dimensions, an index is outside its dimension, index tensors do not broadcast, a
-    /// mask has not the shape of what it masks, or a mask is on a device that cannot be read without waiting (see
-    /// [`Tensor::masked_select`]).
+    /// mask has not the shape of what it masks, or a mask is on a device that cannot be read without waiting (WebGPU in
+    /// browsers; masks on the CPU serve tensors on every device, and see [`Tensor::masked_select`]).
     pub fn i(&self, indices: impl Indices) -> Result<Tensor> {
         let parts = indices.parts();
         let taken = parts.iter().map(places).sum::<usize>();
@@ -209,7 +209,7 @@ impl Tensor {
                         return Err(Error::shapes("i", x.shape(), mask.shape(), why));
                     }
                     for column in mask.nonzero_sync()?.unbind(1)? {
-                        lists.push((dim, column));
+                        lists.push((dim, column.moved_to(self.device())?));
                         dim += 1;
                     }
                 }

@@ -193,12 +193,24 @@ impl Sampler {
 
 /// The likeliest token, the first among equals.
 fn argmax(logits: &[f32]) -> Result<u32> {
+    // Lane by lane, which compiles to vector code; NaN in a lane stays there. Then the piece that holds the largest is searched.
+    const PIECE: usize = 1024;
+    let largest = |piece: &[f32]| {
+        let mut lanes = [f32::NEG_INFINITY; 16];
+        let (chunks, rest) = piece.as_chunks::<16>();
+        for chunk in chunks {
+            lanes.iter_mut().zip(chunk).for_each(|(top, &v)| *top = if v > *top || v.is_nan() { v } else { *top });
+        }
+        lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |top, &v| if v > top || v.is_nan() { v } else { top })
+    };
     let mut best = (0, f32::NEG_INFINITY);
-    for (i, &logit) in logits.iter().enumerate() {
-        if logit > best.1 {
-            best = (i, logit);
-        } else if logit.is_nan() {
-            return Err(Error::argument("sample", format!("the logit of token {i} is NaN")));
+    for (i, piece) in logits.chunks(PIECE).enumerate() {
+        let top = largest(piece);
+        if let Some(at) = piece.iter().position(|v| v.is_nan()).filter(|_| top.is_nan()) {
+            return Err(Error::argument("sample", format!("the logit of token {} is NaN", i * PIECE + at)));
+        }
+        if top > best.1 {
+            best = (i * PIECE + piece.iter().position(|&v| v == top).unwrap_or(0), top);
         }
     }
     match best.1 {

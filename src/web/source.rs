@@ -2,7 +2,7 @@
 
 use super::options::from_js;
 use crate::{
-    backend::{LocalFuture, cpu::Buffer},
+    backend::{LocalFuture, Upload, cpu::Buffer},
     error::{Error, Result},
     format::ByteSource,
 };
@@ -51,23 +51,30 @@ impl JsSource {
 
     /// Reads some bytes into the beginning of `out`; returns how many.
     async fn piece(&self, offset: u64, out: &mut [u8]) -> Result<usize> {
+        let bytes = self.bytes(offset, out.len()).await?;
+        let given = bytes.length() as usize;
+        bytes.copy_to(&mut out[..given]);
+        Ok(given)
+    }
+
+    /// Some bytes, up to `len`, in JavaScript's memory.
+    async fn bytes(&self, offset: u64, len: usize) -> Result<Uint8Array> {
         if (self.aborted)() {
             return Err(Error::Aborted);
         }
         let thrown = |error: JsValue| from_js(&self.name, &error);
-        let (at, len) = (JsValue::from(offset as f64), JsValue::from(out.len() as f64));
-        let answer = self.read.call2(&self.object, &at, &len).map_err(thrown)?;
+        let (at, wanted) = (JsValue::from(offset as f64), JsValue::from(len as f64));
+        let answer = self.read.call2(&self.object, &at, &wanted).map_err(thrown)?;
         let bytes = JsFuture::from(Promise::resolve(&answer)).await.map_err(thrown)?;
         let Ok(bytes) = bytes.dyn_into::<Uint8Array>() else {
             return Err(Error::format(&self.name, "its read() did not give a Uint8Array"));
         };
         let given = bytes.length() as usize;
-        if given == 0 || given > out.len() {
-            let message = format!("asked for {} bytes at {offset}, was given {given}", out.len());
+        if given == 0 || given > len {
+            let message = format!("asked for {len} bytes at {offset}, was given {given}");
             return Err(Error::format(&self.name, message));
         }
-        bytes.copy_to(&mut out[..given]);
-        Ok(given)
+        Ok(bytes)
     }
 }
 
@@ -88,6 +95,18 @@ impl ByteSource for JsSource {
                 done += self.piece(offset + done as u64, &mut bytes[done..end]).await?;
             }
             Ok(buffer)
+        })
+    }
+    /// Pieces go from JavaScript's memory to the device.
+    fn pour<'a>(&'a self, offset: u64, len: usize, into: &'a mut dyn Upload) -> LocalFuture<'a, Result<()>> {
+        Box::pin(async move {
+            let mut done = 0;
+            while done < len {
+                let bytes = self.bytes(offset + done as u64, PIECE.min(len - done)).await?;
+                into.write_js(&bytes).await?;
+                done += bytes.length() as usize;
+            }
+            Ok(())
         })
     }
     /// Pieces are put straight into the tensor's memory here; no need to cut and join above.

@@ -2,14 +2,13 @@
 
 use super::{
     convert::to_js,
-    memory_bytes,
-    model::{AbortCheck, Files, OnProgress, open},
+    device, memory_bytes,
+    model::{AbortCheck, Adapter, Files, OnProgress, open},
     options::{options, to_value},
     promise::{alive, promise},
 };
 use crate::{
     audio::Resampler,
-    device::Device,
     dtype::DType,
     error::{Error, Result},
     task::{
@@ -23,7 +22,7 @@ use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = r#"
-export interface WasmSpeechLoadOptions { /** `q8_0`, `q5_0`, `q4_k` … */ quantize?: string }
+export interface WasmSpeechLoadOptions { /** `q8_0`, `q5_0`, `q4_k` … */ quantize?: string; device?: "cpu" | "webgpu" }
 export interface WasmSpeechInfo { /** None for models that know English only. */ languages: string[]; melBins: number;
   encoderLayers: number; decoderLayers: number; width: number; vocabSize: number; memoryBytes: number }
 export interface WasmTranscribeOptions { language?: string; task?: "transcribe" | "translate";
@@ -68,6 +67,7 @@ extern "C" {
 #[serde(default)]
 struct JsSpeechOptions {
     quantize: Option<String>,
+    device: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -106,11 +106,12 @@ impl WasmTranscriber {
         is_aborted: AbortCheck,
     ) -> TranscriberPromise {
         promise(async move {
-            let given: JsSpeechOptions = options("load", &load_options, &["quantize"])?;
+            let given: JsSpeechOptions = options("load", &load_options, &["quantize", "device"])?;
             let quantize = given.quantize.as_deref().map(DType::from_name).transpose()?;
             let load_options = TranscriberOptions { quantize, clock: default_clock };
+            let device = device::named("load", given.device.as_deref()).await?;
             let loaded = open(files, on_progress, is_aborted, async |sources, progress| {
-                Transcriber::load(sources, &Device::cpu(), &load_options, progress).await
+                Transcriber::load(sources, &device, &load_options, progress).await
             });
             Ok(Self(loaded.await?).into())
         })
@@ -131,6 +132,12 @@ impl WasmTranscriber {
             memory_bytes: memory_bytes(),
         };
         Ok(to_value(&info).map_err(to_js)?.unchecked_into())
+    }
+
+    /// The GPU that it runs on; `undefined` on the processor.
+    pub fn adapter(&self) -> std::result::Result<Adapter, JsValue> {
+        alive()?;
+        Ok(device::adapter(self.0.model().device()).map_err(to_js)?.unchecked_into())
     }
 
     /// Begins a transcription; nothing is computed before its first step.

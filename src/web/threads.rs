@@ -41,6 +41,8 @@ pub fn trap_in_thread() {
             has_begun.store(true, Ordering::SeqCst);
             core::arch::wasm32::unreachable();
         }
-        while !has_begun.load(Ordering::SeqCst) {}
+        while !has_begun.load(Ordering::SeqCst) {
+            std::hint::spin_loop();
+        }
     });
 }

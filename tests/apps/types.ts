@@ -1,5 +1,5 @@
 // Compiled, not run: the package's types as a strict application sees them.
-import { AbortError, type ChatCompletionChunk, type GenerationResult, type LoadProgress, type Message, TextModel, VotiveError, clearCache, listCache } from 'votive';
+import { AbortError, type ChatCompletionChunk, type GenerationResult, type LoadProgress, type Message, type Segment, TextModel, Transcriber, toSRT, VotiveError, clearCache, listCache } from 'votive';
 import { type DType, start, Tensor } from 'votive/tensor';
 
 export async function talk(file: File, signal: AbortSignal): Promise<GenerationResult> {
@@ -19,6 +19,18 @@ export async function talk(file: File, signal: AbortSignal): Promise<GenerationR
     throw error;
   });
 }
+
+export async function listen(file: File, signal: AbortSignal): Promise<string> {
+  using transcriber = await Transcriber.load('openai/whisper-base', { quantize: 'q8_0' });
+  const segments: Segment[] = [];
+  const { text, words, stats } = await transcriber.transcribe(file, { timestamps: 'word', language: 'de', signal, onSegment: (segment) => segments.push(segment) });
+  console.log(text, words[0]?.start, stats.speed);
+  const live = await transcriber.transcribe(await Transcriber.openMicrophone(), { until: signal, live: { pause: 1 }, onPartial: ({ committed }) => console.log(committed) });
+  await transcriber.transcribe({ samples: new Float32Array(48_000), sampleRate: 48_000 }, { timestamps: false });
+  return live.toVTT({ words: true }) + toSRT(segments);
+}
+// @ts-expect-error words, segments or nothing
+void ((transcriber: Transcriber) => transcriber.transcribe('a.wav', { timestamps: 'letter' }));
 
 // @ts-expect-error a message needs a role
 void ((model: TextModel) => model.chat([{ content: 'Hello' }]));

@@ -3,13 +3,16 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
-import { MODEL_FILE, MODEL_PATH, MODELS, ROOT, serve } from './server.js';
+import { MODEL_FILE, MODEL_PATH, MODELS, ROOT, serve, WHISPER_PATH } from './server.js';
 
 const EXECUTABLES = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'];
 const FLAGS = ['--no-sandbox', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 /** The builds of the engine for text. */
 export const BUILDS = ['simd', 'relaxed', 'threads'];
+
+/** How long a page may take for anything: a machine under load starts processes slowly. */
+const PATIENCE_MS = 120_000;
 
 /** A page with the package in `votive` and helpers in `t`. */
 const BENCH = `<!doctype html><meta charset="utf-8"><title>bench</title><script type="module">
@@ -28,7 +31,8 @@ const BENCH = `<!doctype html><meta charset="utf-8"><title>bench</title><script 
 function requireFiles() {
   for (const [file, command] of [
     [MODEL_PATH, 'cargo xtask fetch --tests'],
-    ...[...BUILDS, 'webgpu'].map((build) => [path.join(ROOT, `pkg-template/dist/votive_text_${build}_bg.wasm`), 'cargo xtask build']),
+    [WHISPER_PATH, 'cargo xtask fetch --tests'],
+    ...[...BUILDS, 'webgpu'].flatMap((build) => ['text', 'speech'].map((kind) => [path.join(ROOT, `pkg-template/dist/votive_${kind}_${build}_bg.wasm`), 'cargo xtask build'])),
   ]) {
     if (!fs.existsSync(file)) throw new Error(`${file} is missing: run \`${command}\``);
   }
@@ -42,12 +46,13 @@ function executable() {
 
 /**
  * Starts a browser with a new, empty profile. With `webgpu` it has the adapter of the machine, or an emulation on the CPU;
- * without, none.
+ * without, none. `flags` are more of the browser's.
  */
-export async function launch({ webgpu = false } = {}) {
+export async function launch({ webgpu = false, flags = [] } = {}) {
   const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'votive-test-'));
-  const args = [...FLAGS, ...(webgpu ? ['--enable-unsafe-webgpu'] : [])];
+  const args = [...FLAGS, ...flags, ...(webgpu ? ['--enable-unsafe-webgpu'] : [])];
   const browser = await chromium.launchPersistentContext(profile, { executablePath: executable(), headless: true, args });
+  browser.setDefaultTimeout(PATIENCE_MS);
   // Not before the end of the process: the browser's own processes write to it for a moment after they were closed.
   process.on('exit', () => {
     try {
@@ -59,22 +64,28 @@ export async function launch({ webgpu = false } = {}) {
   return browser;
 }
 
-/** Starts the site and the browser, with `webgpu` or without; `isIsolated` makes the site's pages cross-origin isolated. */
-export async function setUp({ isIsolated = false, webgpu = false } = {}) {
+/**
+ * Starts the site and the browser, with `webgpu` or without; `isIsolated` makes the site's pages cross-origin isolated, `flags` are the
+ * browser's.
+ */
+export async function setUp({ isIsolated = false, webgpu = false, flags = [] } = {}) {
   requireFiles();
   const models = [{ id: 'smollm2', name: 'SmolLM2 135M Instruct', url: `/models/smollm2-135m-instruct/${MODEL_FILE}`, bytes: fs.statSync(MODEL_PATH).size, licence: 'Apache-2.0' }];
+  models.push({ id: 'whisper-tiny.en', name: 'Whisper tiny.en', url: '/models/whisper-tiny.en/model.safetensors', bytes: fs.statSync(WHISPER_PATH).size, licence: 'MIT' });
   const site = await serve(
-    { '/votive/': path.join(ROOT, 'pkg-template/dist'), '/models/': MODELS, '/': path.join(ROOT, 'www') },
+    { '/votive/': path.join(ROOT, 'pkg-template/dist'), '/models/': MODELS, '/golden/': path.join(ROOT, 'tests/golden'), '/': path.join(ROOT, 'www') },
     { '/bench.html': BENCH, '/models/models.json': JSON.stringify(models) },
     { isIsolated },
   );
-  const browser = await launch({ webgpu });
+  const browser = await launch({ webgpu, flags });
   const model = `${site.base}/models/smollm2-135m-instruct/${MODEL_FILE}`;
   return {
     site,
     browser,
     /** The model's address. */
     model,
+    /** The speech model's. */
+    whisper: `${site.base}/models/whisper-tiny.en/model.safetensors`,
     /** A page on which the package is at hand. */
     async bench(base = site.base) {
       const page = await browser.newPage();

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 export const MODELS = process.env.VOTIVE_MODELS ?? path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), '.cache'), 'votive/models');
 export const MODEL_FILE = 'SmolLM2-135M-Instruct.Q4_1.gguf';
+export const WHISPER_PATH = path.join(MODELS, 'whisper-tiny.en', 'model.safetensors');
 export const MODEL_PATH = path.join(MODELS, 'smollm2-135m-instruct', MODEL_FILE);
 
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json', '.wasm': 'application/wasm', '.svg': 'image/svg+xml' };

@@ -18,7 +18,8 @@ const answer = (page, url, options) =>
     const model = await votive.TextModel.load(url, options);
     const { text } = await model.generate(prompt, { temperature: 0, maxTokens: 20 }).result;
     model.dispose();
-    return { ...model.info.engine, text };
+    const { build, threads, warnings } = model.info.engine;
+    return { build, threads, warnings, text };
   }, { url, options, prompt: golden.prompt });
 
 describe('a page that is not isolated', { concurrency: 1 }, () => {

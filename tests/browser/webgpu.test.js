@@ -30,8 +30,8 @@ describe('without an adapter', { concurrency: 1 }, () => {
 
   test('the processor computes unless something is asked for, and it is told why', async () => {
     const [device, engine] = await page.evaluate(async (url) => {
-      using model = await votive.TextModel.load(url);
-      return [model.device, model.info.engine];
+      const { device, info } = await votive.TextModel.load(url);
+      return [device, info.engine];
     }, at.model);
     assert.equal(device, 'cpu');
     assert.match(engine.deviceReason, /adapter|navigator\.gpu/);
@@ -58,7 +58,8 @@ describe('a model on WebGPU', { concurrency: 1 }, () => {
 
   test('is not the default on an emulation', async () => {
     const [adapter, engine] = await page.evaluate(async (url) => {
-      using model = await votive.TextModel.load(url);
+      const model = await votive.TextModel.load(url);
+      model.dispose();
       return [await votive.adapterInfo(), model.info.engine];
     }, at.model);
     assert.ok(adapter.name.length > 0 && adapter.maxBinding > 0);
@@ -92,6 +93,27 @@ describe('a model on WebGPU', { concurrency: 1 }, () => {
     console.log(`${engine.adapter.name}: ${TOKENS} tokens in ${seconds.toFixed(0)} s; then ${msPerToken.toFixed(0)} ms a token`, perToken);
     assert.deepEqual([perToken.buffers, perToken.bindGroups, perToken.pipelines], [0, 0, 0]);
     assert.ok(perToken.submits <= 1, `${perToken.submits} submits`);
+  });
+});
+
+describe('speech on WebGPU', { concurrency: 1 }, () => {
+  let at;
+  before(async () => (at = await setUp({ webgpu: true })));
+  after(() => at?.close());
+
+  test('gives the tokens of the reference', { timeout: 900_000 }, async () => {
+    const page = await at.bench();
+    const reference = JSON.parse(fs.readFileSync(path.join(ROOT, 'tests/golden/whisper/tiny.en_reference_jfk.json'), 'utf8'));
+    const { device, engine, tokens, stats } = await page.evaluate(async (url) => {
+      const transcriber = await votive.Transcriber.load(url, { device: 'webgpu' });
+      const { segments, stats } = await transcriber.transcribe('/golden/audio/jfk.wav', { timestamps: false, temperature: 0 });
+      const { device, info } = transcriber;
+      transcriber.dispose();
+      return { device, engine: info.engine, tokens: segments.flatMap(({ tokens }) => tokens), stats };
+    }, at.whisper);
+    console.log(`${engine.adapter?.name}: ${stats.encodeMs.toFixed(0)} ms in the encoder, ${stats.decodeMs.toFixed(0)} ms for ${stats.tokens} tokens`);
+    assert.deepEqual([device, engine.build], ['webgpu', 'webgpu']);
+    assert.deepEqual(tokens, reference.tokens.slice(reference.prompt.length));
   });
 });
 
@@ -140,8 +162,9 @@ describe('the GPU’s device', { concurrency: 1 }, () => {
       for (const [name, value] of [['architecture', 'a test'], ['isFallbackAdapter', false]]) Object.defineProperty(GPUAdapterInfo.prototype, name, { get: () => value });
       const choices = [];
       for (let i = 0; i < 2; i++) {
-        using model = await votive.TextModel.load(url, { worker: false, contextLength: 64 });
+        const model = await votive.TextModel.load(url, { worker: false, contextLength: 64 });
         choices.push(model.info.engine);
+        model.dispose();
       }
       return choices;
     }, at.model);

@@ -6,7 +6,7 @@ use pollster::block_on;
 use serde_json::{Value as Json, json};
 use std::{
     fs::File,
-    io::BufWriter,
+    io::{BufWriter, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -120,6 +120,117 @@ pub fn smollm2_hf() -> PathBuf {
                    "chat_template": metadata.string("tokenizer.chat_template").unwrap()}),
         );
     })
+}
+
+/// Whisper tiny.en as a whisper.cpp file, whose matrices are `dtype`: what its converter and its quantizer write.
+pub fn whisper_cpp(dtype: DType) -> PathBuf {
+    let name = dtype.name();
+    once(models_dir().join(format!("derived/whisper-tiny.en/ggml-tiny.en-{name}.bin")), |path| {
+        let json = |file: &str| -> Json {
+            serde_json::from_slice(&std::fs::read(model(&format!("whisper-tiny.en/{file}"))).unwrap()).unwrap()
+        };
+        let (config, tokenizer) = (json("config.json"), json("tokenizer.json"));
+        let mut out = BufWriter::new(File::create(path).unwrap());
+        let numbers = |out: &mut BufWriter<File>, numbers: &[u64]| {
+            numbers.iter().for_each(|&n| out.write_all(&(n as u32).to_le_bytes()).unwrap());
+        };
+        let size = |key: &str| config[key].as_u64().unwrap();
+        numbers(&mut out, &[0x6767_6d6c, size("vocab_size"), size("max_source_positions"), size("d_model")]);
+        numbers(&mut out, &[size("encoder_attention_heads"), size("encoder_layers"), size("max_target_positions")]);
+        numbers(&mut out, &[size("d_model"), size("decoder_attention_heads"), size("decoder_layers")]);
+        numbers(&mut out, &[size("num_mel_bins"), 1, size("num_mel_bins"), 201]);
+        for factor in votive::audio::mel_filters(80) {
+            out.write_all(&factor.to_le_bytes()).unwrap();
+        }
+        let special: Vec<u64> =
+            tokenizer["added_tokens"].as_array().unwrap().iter().map(|t| t["id"].as_u64().unwrap()).collect();
+        let vocabulary = tokenizer["model"]["vocab"].as_object().unwrap();
+        let mut tokens: Vec<(u64, &String)> = vocabulary.iter().map(|(t, id)| (id.as_u64().unwrap(), t)).collect();
+        tokens.retain(|(id, _)| !special.contains(id));
+        tokens.sort();
+        let bytes_of: std::collections::HashMap<char, u8> = byte_alphabet().into_iter().zip(0..=255).collect();
+        numbers(&mut out, &[tokens.len() as u64]);
+        for (_, token) in tokens {
+            let bytes: Vec<u8> = token.chars().map(|c| bytes_of[&c]).collect();
+            numbers(&mut out, &[bytes.len() as u64]);
+            out.write_all(&bytes).unwrap();
+        }
+        let source = open(&model("whisper-tiny.en/model.safetensors"));
+        for info in source.tensors().filter(|info| info.name != "proj_out.weight") {
+            let name = openai_name(&info.name);
+            let mut dims: Vec<u64> = info.shape.dims().iter().map(|&d| d as u64).collect();
+            let dtype = match dims.len() {
+                _ if name.ends_with("positional_embedding") => DType::F32,
+                1 => DType::F32,
+                2 => dtype,
+                _ => DType::F16,
+            };
+            if name.ends_with("conv1.bias") || name.ends_with("conv2.bias") {
+                dims.push(1);
+            }
+            dims.reverse();
+            numbers(&mut out, &[dims.len() as u64, name.len() as u64, u64::from(dtype.gguf_id().unwrap())]);
+            numbers(&mut out, &dims);
+            out.write_all(name.as_bytes()).unwrap();
+            out.write_all(&encode(&values(&source, info), dtype)).unwrap();
+        }
+        out.flush().unwrap();
+    })
+}
+
+/// Whisper tiny.en as a GGUF file with Hugging Face's names, whose matrices are `dtype`, for the side files that lie beside
+/// the published weights.
+pub fn whisper_gguf(dtype: DType) -> PathBuf {
+    let name = dtype.name();
+    once(models_dir().join(format!("derived/whisper-tiny.en/model-{name}.gguf")), |path| {
+        let source = open(&model("whisper-tiny.en/model.safetensors"));
+        let spec = |t: &TensorInfo| {
+            let matrix = t.shape.dims().len() == 2 && !t.name.contains("embed_positions");
+            TensorSpec { name: t.name.clone(), dtype: if matrix { dtype } else { DType::F32 }, shape: t.shape.clone() }
+        };
+        let specs: Vec<_> = source.tensors().map(spec).collect();
+        let mut metadata = Metadata::default();
+        metadata.0.insert("general.name".into(), Value::String("Whisper tiny.en".into()));
+        let out = BufWriter::new(File::create(path).unwrap());
+        let mut writer = gguf::writer(out, "derived", &metadata, &specs).unwrap();
+        for (info, spec) in source.tensors().zip(&specs) {
+            writer.write(&info.name, &encode(&values(&source, info), spec.dtype)).unwrap();
+        }
+        writer.finish().unwrap();
+    })
+}
+
+/// The letters that stand for bytes in GPT-2's vocabularies: their own where they are printed, others from 256 on.
+fn byte_alphabet() -> Vec<char> {
+    let mut others = 256..;
+    let printed = |b: u32| matches!(b, 33..=126 | 161..=172 | 174..=255);
+    let letter = |b| if printed(b) { Some(b) } else { others.next() };
+    (0..256).map(letter).map(|code| char::from_u32(code.unwrap()).unwrap()).collect()
+}
+
+/// OpenAI's name for a part of a Whisper.
+fn openai_name(name: &str) -> String {
+    [
+        ("model.", ""),
+        ("encoder_attn_layer_norm", "cross_attn_ln"),
+        ("self_attn_layer_norm", "attn_ln"),
+        ("final_layer_norm", "mlp_ln"),
+        ("self_attn.", "attn."),
+        ("encoder_attn.", "cross_attn."),
+        ("q_proj", "query"),
+        ("k_proj", "key"),
+        ("v_proj", "value"),
+        ("out_proj", "out"),
+        ("fc1", "mlp.0"),
+        ("fc2", "mlp.2"),
+        (".layers.", ".blocks."),
+        ("encoder.layer_norm", "encoder.ln_post"),
+        ("decoder.layer_norm", "decoder.ln"),
+        ("embed_positions.weight", "positional_embedding"),
+        ("embed_tokens", "token_embedding"),
+    ]
+    .iter()
+    .fold(name.to_owned(), |name, (from, to)| name.replace(from, to))
 }
 
 /// Rows of q or k: llama-architecture GGUF files keep pairs that rotate together side by side, Hugging Face keeps them

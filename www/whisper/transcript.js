@@ -6,6 +6,9 @@ const shown = (seconds) => {
   return s >= 3600 ? `${Math.floor(s / 3600)}:${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}` : `${Math.floor(s / 60)}:${pad(s % 60)}`;
 };
 
+/** What stands before a word: a space, where the language has spaces. */
+const spaceOf = ({ text }) => text.slice(0, text.length - text.trimStart().length);
+
 /** Connects the list. `onSeek` hears of the time of a word or segment that was chosen, and whether to play from there. */
 export function connectTranscript(list, onSeek) {
   /** Segments as they came, each with its element. */
@@ -30,7 +33,8 @@ export function connectTranscript(list, onSeek) {
       segment.words.forEach((word, i) => {
         const span = document.createElement('span');
         span.dataset.word = i;
-        span.textContent = i === 0 ? word.text.trimStart() : word.text;
+        span.textContent = word.text.trimStart();
+        if (i > 0) text.append(spaceOf(word));
         text.append(span);
       });
     } else {
@@ -76,7 +80,10 @@ export function connectTranscript(list, onSeek) {
         const edited = { ...segment, text: ` ${text.textContent.trim()}` };
         if (segment.words) {
           const spans = [...text.querySelectorAll('[data-word]')];
-          edited.words = spans.map((span) => ({ ...segment.words[span.dataset.word], text: span.textContent })).filter((word) => word.text.trim() !== '');
+          edited.words = spans.map((span) => {
+            const word = segment.words[span.dataset.word];
+            return { ...word, text: spaceOf(word) + span.textContent };
+          }).filter((word) => word.text.trim() !== '');
         }
         return edited;
       }).filter(({ text }) => text.trim() !== ''),

@@ -27,8 +27,8 @@ export function connectWave(canvas, onSeek) {
     const context = canvas.getContext('2d');
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, width, height);
-    const style = getComputedStyle(canvas);
-    const [accent, soft] = [style.getPropertyValue('--accent'), style.getPropertyValue('--soft')];
+    // Custom properties come with light-dark() unresolved; these do not.
+    const { color: accent, caretColor: soft } = getComputedStyle(canvas);
     const span = seconds();
     const from = live ? Math.max(0, peaks.length - LIVE_SECONDS / step) : 0;
     for (let x = 0; x < width; x += 3) {

@@ -11,7 +11,7 @@ use crate::files;
 use crate::models::MODELS;
 use crate::process::{self, capture, note, step};
 use crate::workspace::{Workspace, models_dir};
-use crate::{bench_tensor, fetch, package, system};
+use crate::{bench_peers, bench_speech, bench_tensor, fetch, package, system};
 
 /// The formats that are measured: the weights of the demo's model in each.
 const TYPES: [&str; 3] = ["Q4_0", "Q4_1", "Q8_0"];
@@ -19,7 +19,8 @@ const TYPES: [&str; 3] = ["Q4_0", "Q4_1", "Q8_0"];
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Also measure wllama and candle (both downloaded and, candle, compiled for this only) in the same browser, in turn
+    /// Also measure, in turn, wllama 2.3.1 and 3.8.1, candle and transformers.js in the same browser, and llama.cpp natively
+    /// (downloaded, compiled and converted for this only)
     #[arg(long)]
     peers: bool,
     /// Measure only the kernels, natively: matrix products in each weight format (`cargo bench --bench kernels`)
@@ -28,6 +29,9 @@ pub struct Args {
     /// Measure only tensor operations and a training step, natively, beside candle, burn and PyTorch
     #[arg(long)]
     tensor: bool,
+    /// Measure only speech to text in Chromium; with --peers, beside transformers.js and whisper.cpp's WebAssembly
+    #[arg(long)]
+    speech: bool,
     /// How often to measure; medians are reported
     #[arg(long, default_value_t = 5)]
     runs: u32,
@@ -63,13 +67,17 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         let measured = bench_tensor::run(workspace)?;
         return bench_tensor::save(workspace, &args.out.with_file_name("bench-tensor.json"), &measured);
     }
+    if args.speech {
+        return bench_speech::run(workspace, args.peers, args.runs, &args.out.with_file_name("bench-speech.json"));
+    }
     step("Compiling the native command line (release)");
     process::run(workspace.cargo().args(["build", "--release", "--bin", "votive"]))?;
     let votive = workspace.target.join("release").join(format!("votive{}", std::env::consts::EXE_SUFFIX));
     let models = if args.model.is_empty() { prepare_models(&votive)? } else { args.model.clone() };
     let mut measured = json!({});
     if args.only != Some(Place::Browser) {
-        measured["native"] = native(&votive, &models, args.runs)?;
+        let llama = if args.peers { Some(bench_peers::llama_bench(workspace)?) } else { None };
+        measured["native"] = native(&votive, llama.as_deref(), &models, args.runs)?;
     }
     if args.only != Some(Place::Native) {
         measured["browser"] = browser(workspace, &models, args)?;
@@ -106,8 +114,9 @@ fn prepare_models(votive: &Path) -> Result<Vec<PathBuf>> {
     TYPES.iter().map(prepare).collect()
 }
 
-/// `votive bench` on each model, with one thread and with as many as it takes by itself; prints its numbers as a table.
-fn native(votive: &Path, models: &[PathBuf], runs: u32) -> Result<Value> {
+/// `votive bench`, and llama.cpp's if it is wanted, on each model, with one thread and with as many as it takes by itself; prints
+/// the numbers as a table.
+fn native(votive: &Path, llama_bench: Option<&Path>, models: &[PathBuf], runs: u32) -> Result<Value> {
     let mut all: Vec<Value> = Vec::new();
     for model in models {
         for threads in [Some("1"), None] {
@@ -116,24 +125,46 @@ fn native(votive: &Path, models: &[PathBuf], runs: u32) -> Result<Value> {
             bench.arg("bench").arg("--model").arg(model).args(["--json", "--runs", &runs.to_string()]);
             bench.args(threads.into_iter().flat_map(|count| ["--threads", count]));
             let output = capture(&mut bench)?;
-            all.push(serde_json::from_str(&output).context("`votive bench --json` did not write JSON")?);
+            let own: Value = serde_json::from_str(&output).context("`votive bench --json` did not write JSON")?;
+            let (threads, tokens) = (own["threads"].as_u64().unwrap_or(1), own["decodeTokens"].as_u64().unwrap_or(64));
+            all.push(own);
+            if let Some(program) = llama_bench {
+                step("The same with llama.cpp");
+                all.push(bench_peers::measure_llama(program, model, threads, runs, tokens)?);
+            }
         }
     }
     println!("\nNative, medians of {runs} runs\n");
-    println!("| model | threads | load ms | prefill 128 tok/s | prefill 512 tok/s | decode tok/s | peak MB |");
-    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    println!(
+        "| model | engine | threads | load ms | prefill 128 tok/s | prefill 512 tok/s | decode tok/s | peak MB | Votive's ratio |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    let mut own = &Value::Null;
     for entry in &all {
         let number =
             |value: &Value, scale: f64| value.as_f64().map_or("?".into(), |value| format!("{:.1}", value / scale));
         let prefill = &entry["prefillTokensPerSecond"];
+        // A peer stands behind Votive's row on the same model with as many threads.
+        own = if entry["engine"].is_null() { entry } else { own };
+        let ratio = |mine: &Value, theirs: &Value| match (mine.as_f64(), theirs.as_f64()) {
+            (Some(mine), Some(theirs)) => format!("{:.2} ×", mine / theirs),
+            _ => "?".into(),
+        };
+        let ratios = [
+            ratio(&own["prefillTokensPerSecond"]["128"], &prefill["128"]),
+            ratio(&own["prefillTokensPerSecond"]["512"], &prefill["512"]),
+            ratio(&own["decodeTokensPerSecond"], &entry["decodeTokensPerSecond"]),
+        ];
         let cells = [
             file_name(Path::new(entry["model"].as_str().unwrap_or_default())),
+            entry["engine"].as_str().unwrap_or("votive").to_owned(),
             entry["threads"].to_string(),
             number(&entry["loadMs"], 1.0),
             number(&prefill["128"], 1.0),
             number(&prefill["512"], 1.0),
             number(&entry["decodeTokensPerSecond"], 1.0),
             number(&entry["peakMemoryBytes"], 1e6),
+            if entry["engine"].is_null() { String::new() } else { ratios.join(", ") },
         ];
         println!("| {} |", cells.join(" | "));
     }
@@ -154,7 +185,11 @@ fn browser(workspace: &Workspace, models: &[PathBuf], args: &Args) -> Result<Val
     node.arg("--votive").arg(workspace.package().join("dist")).arg("--models").arg(list.join(","));
     node.args(["--runs", &args.runs.to_string(), "--tokens", &args.tokens.to_string()]).arg("--out").arg(&out);
     if args.peers {
-        node.arg("--wllama").arg("--candle").arg(candle(workspace)?);
+        node.args(["--peers", "wllama,wllama-3"]).arg("--candle").arg(candle(workspace)?);
+        // Of the format that loses least.
+        if let Some(model) = models.last() {
+            node.arg("--onnx").arg(bench_peers::onnx(workspace, model)?);
+        }
     }
     step("Measuring in Chromium");
     process::run(&mut node)?;

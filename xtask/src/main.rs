@@ -3,6 +3,8 @@
 //! nothing twice.
 
 mod bench;
+mod bench_peers;
+mod bench_speech;
 mod bench_tensor;
 mod demo;
 mod fetch;

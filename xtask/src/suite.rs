@@ -1,15 +1,17 @@
 //! `cargo xtask test`: every check and every test. All of them run, even when one fails; a table at the end says which did.
 
-use std::process::Command;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::modules::THREADS;
 use crate::process::{note, npm_program, run_keeping, shown, step};
 use crate::workspace::{Workspace, models_dir};
-use crate::{fetch, package, system};
+use crate::{fetch, files, package, system};
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -28,10 +30,8 @@ enum Part {
     Lint,
     /// The documentation builds without a warning
     Doc,
-    /// All native tests, with the examples in the documentation
+    /// All native tests, with the examples in the documentation; those of WebGPU on this machine's GPU, or on an emulation of one
     Rust,
-    /// The WebGPU backend on this machine's GPU, or on an emulation of one
-    Webgpu,
     /// The npm package builds, and its WebAssembly module is within its budget
     Package,
     /// The package and the demo pages in Chromium and Node, and inside of applications made with bundlers
@@ -50,8 +50,16 @@ struct Outcome {
 
 /// Runs `cargo xtask test`.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let parts = Part::value_variants().iter().filter(|part| args.only.is_empty() || args.only.contains(part));
-    let outcomes: Vec<Outcome> = parts.map(|part| run_part(workspace, *part)).collect();
+    let mut parts = Part::value_variants().to_vec();
+    parts.retain(|part| args.only.is_empty() || args.only.contains(part));
+    // Linking a WebAssembly module keeps one processor busy: the package is built while other parts run.
+    let is_beside = parts.contains(&Part::Rust) && parts.contains(&Part::Package);
+    let mut background = if is_beside { Some(Background::start(workspace)?) } else { None };
+    let mut outcomes = Vec::new();
+    for part in parts {
+        let background = if part == Part::Package { background.take() } else { None };
+        outcomes.push(run_part(workspace, part, background));
+    }
     for outcome in &outcomes {
         if !outcome.closing.is_empty() {
             println!("\n{}:", outcome.part.name());
@@ -71,7 +79,35 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn run_part(workspace: &Workspace, part: Part) -> Outcome {
+/// `cargo xtask build`, running beside other parts.
+struct Background {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Background {
+    fn start(workspace: &Workspace) -> Result<Self> {
+        let log = workspace.scratch().join("package.log");
+        files::write(&log, "")?;
+        let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let mut build = Command::new(std::env::current_exe()?);
+        build.args(["build", "--conformance"]).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let child = build.spawn().context("cannot start the build of the package")?;
+        Ok(Self { child, log })
+    }
+
+    /// Waits for its end, and prints what it said.
+    fn wait(mut self) -> Result<()> {
+        let status = self.child.wait()?;
+        print!("{}", std::fs::read_to_string(&self.log)?);
+        if !status.success() {
+            bail!("the package cannot be built");
+        }
+        Ok(())
+    }
+}
+
+fn run_part(workspace: &Workspace, part: Part, background: Option<Background>) -> Outcome {
     println!();
     step(format!("Test: {}", part.name()));
     let start = Instant::now();
@@ -86,8 +122,9 @@ fn run_part(workspace: &Workspace, part: Part) -> Outcome {
             log.check(&mut doc)
         }
         Part::Rust => rust(workspace, &mut log),
-        Part::Webgpu => webgpu(workspace, &mut log),
-        Part::Package => package::build(workspace).and_then(|()| package::check_budget(workspace)),
+        Part::Package => background
+            .map_or_else(|| package::build(workspace), Background::wait)
+            .and_then(|()| package::check_budget(workspace)),
         Part::Browser => browser(workspace, &mut log),
     };
     if let Err(error) = set_up {
@@ -144,10 +181,14 @@ fn lint(workspace: &Workspace, log: &mut Log) -> Result<()> {
         command.arg("clippy").args(arguments).args(["--", "-D", "warnings"]);
         command
     };
-    log.check(&mut clippy(&["--workspace", "--exclude", "xtask-bindgen", "--all-targets"]))?;
+    let all = ["--workspace", "--exclude", "xtask-bindgen", "--all-targets", "--features", "votive/webgpu"];
+    log.check(&mut clippy(&all))?;
+    // As most people compile it.
+    log.check(&mut clippy(&["--package", "votive", "--lib", "--bins"]))?;
     system::wasm_target()?;
     let wasm = ["--lib", "--no-default-features", "--target", "wasm32-unknown-unknown"];
     log.check(&mut clippy(&[&wasm[..], &["--features", "text,tensor-js,conv,fft"]].concat()))?;
+    log.check(&mut clippy(&[&wasm[..], &["--features", "whisper,webgpu"]].concat()))?;
     // What only the other builds have: kernels with relaxed SIMD, threads. Atomics are an option that the stable toolchain has,
     // but calls unstable.
     let flags = serde_json::to_string(&[THREADS.flags, &["-Ctarget-feature=+relaxed-simd"]].concat())?;
@@ -156,25 +197,15 @@ fn lint(workspace: &Workspace, log: &mut Log) -> Result<()> {
     log.check(threads.env("RUSTC_BOOTSTRAP", "1"))
 }
 
-/// The WebGPU backend: its lints, and its tests on the machine's adapter, which may be an emulation. Where a driver is missing and
-/// cannot be installed, they say that nothing was tested; with `VOTIVE_WEBGPU_TESTS=require` in the environment that is a failure.
-fn webgpu(workspace: &Workspace, log: &mut Log) -> Result<()> {
-    let required = system::vulkan();
-    let mut lint = workspace.cargo();
-    lint.args(["clippy", "--lib", "--bins", "--features", "webgpu", "--", "-D", "warnings"]);
-    log.check(&mut lint)?;
-    let mut test = workspace.cargo();
-    test.args(["test", "--lib", "--features", "webgpu", "webgpu"]);
-    if required {
-        test.env("VOTIVE_WEBGPU_TESTS", "require");
-    }
-    log.check(&mut test)
-}
-
+/// All tests. Those of WebGPU say that they tested nothing where a driver is missing and cannot be installed; with
+/// `VOTIVE_WEBGPU_TESTS=require` in the environment that is a failure.
 fn rust(workspace: &Workspace, log: &mut Log) -> Result<()> {
     fetch::fetch(true)?;
     let mut test = workspace.cargo();
-    test.args(["test", "--workspace", "--exclude", "xtask-bindgen", "--no-fail-fast"]);
+    test.args(["test", "--workspace", "--exclude", "xtask-bindgen", "--features", "votive/webgpu", "--no-fail-fast"]);
+    if system::vulkan() {
+        test.env("VOTIVE_WEBGPU_TESTS", "require");
+    }
     log.check(test.env("VOTIVE_MODELS", models_dir()?))
 }
 

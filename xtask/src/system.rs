@@ -66,6 +66,15 @@ pub fn npm_ci(dir: &Path) -> Result<()> {
     files::mark_done(&stamp, &fingerprint)
 }
 
+/// Installs Python packages into a folder of their own, for `PYTHONPATH`; returns the Python that has use for them.
+pub fn python_packages(folder: &Path, requirements: &[&str]) -> Result<&'static str> {
+    let python = python()?;
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--upgrade", "--target"]);
+    run(pip.arg(folder).args(requirements))?;
+    Ok(python)
+}
+
 /// A Python that has pip.
 pub fn python() -> Result<&'static str> {
     let found = || {

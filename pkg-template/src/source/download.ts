@@ -43,7 +43,7 @@ const RETRIES = 4;
 const FIRST_WAIT_MS = 400;
 /** Bytes that came last are kept at hand, so that the engine need not read again what was just written. */
 const AT_HAND = 16 << 20;
-/** Milliseconds that a download waits for the engine to take them, before it lets go of the first of them. */
+/** Milliseconds that a download waits for an engine that takes them as they come; then it goes on without. */
 const PATIENCE_MS = 100;
 /** Milliseconds between two reports of progress. */
 const REPORT_MS = 50;
@@ -94,7 +94,7 @@ class Download implements OpenFile {
   readonly name: string;
   size = 0;
   readonly done: Promise<void>;
-  readonly #recent = new Recent();
+  #recent = new Recent();
   /** Resolves when the download has ended in any way and its file is let go of. */
   readonly settled: Promise<void>;
   readonly #remote: Remote;
@@ -215,6 +215,7 @@ class Download implements OpenFile {
     const isResumed = isPart && resumeFrom > 0;
     if (this.#context.cache !== false) await checkQuota(url, this.size - (isResumed ? resumeFrom : 0)).catch(async (error: unknown) => (await response.body?.cancel(), Promise.reject(error)));
     await this.#file.begin(this.#entry(false), isResumed);
+    this.#recent = new Recent();
     if (this.size > 0) onSize();
     this.#report(true);
 
@@ -231,7 +232,7 @@ class Download implements OpenFile {
       this.#recent.add(at, value);
       this.#wake();
       this.#report(false);
-      if (this.#waiting.length === 0) await this.#recent.hasRoom();
+      if (this.#waiting.length === 0) await this.#recent.makeRoom();
     }
     const received = this.#file.length;
     if (this.size === 0 || (promised === undefined && received > this.size && !isResumed)) this.size = received; // unknown, or told of the compressed form
@@ -287,6 +288,8 @@ class Recent {
   #pieces: { start: number; bytes: Uint8Array }[] = [];
   #length = 0;
   #onRoom: (() => void) | undefined;
+  /** Whether the engine reads what comes, as it comes: not while it reads another file, or far behind. */
+  #isFollowed = true;
 
   add(start: number, bytes: Uint8Array): void {
     this.#pieces.push({ start, bytes });
@@ -296,20 +299,22 @@ class Recent {
   /** Bytes from `offset` on when they are here; those before them are let go of. */
   take(offset: number, length: number): Uint8Array | undefined {
     const index = this.#pieces.findIndex(({ start, bytes }) => offset >= start && offset < start + bytes.length);
+    this.#isFollowed = index >= 0;
     if (index < 0) return undefined;
     this.#drop(index);
     const { start, bytes } = this.#pieces[0]!;
     return bytes.subarray(offset - start, offset - start + length);
   }
 
-  /** Resolves when there is room for more, or nobody takes anything for a while. */
-  async hasRoom(): Promise<void> {
-    if (this.#length <= AT_HAND) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, PATIENCE_MS);
-      this.#onRoom = () => (clearTimeout(timer), resolve());
-    });
-    this.#onRoom = undefined;
+  /** Makes room for more: waits for the engine as long as it follows, then lets go of what is oldest. */
+  async makeRoom(): Promise<void> {
+    if (this.#length > AT_HAND && this.#isFollowed) {
+      this.#isFollowed = await new Promise<boolean>((resolve) => {
+        const timer = setTimeout(() => resolve(false), PATIENCE_MS);
+        this.#onRoom = () => (clearTimeout(timer), resolve(true));
+      });
+      this.#onRoom = undefined;
+    }
     while (this.#length > AT_HAND) this.#drop(1);
   }
 

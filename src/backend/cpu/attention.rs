@@ -7,7 +7,7 @@ use super::{
     num::Wide,
     output, pool,
     reduce::Accumulate,
-    simd::{Isa, Kernel, Simd},
+    simd::{Isa, Kernel, Loops, Simd, run_best},
     strided_floats,
     walk::{Shared, load},
 };
@@ -79,15 +79,25 @@ pub(super) fn attention(options: Options, inputs: &[View<'_>], out: &Meta) -> Re
     let work = |task: usize| {
         let (batch, head, tile) = (task / tiles / g, task / tiles % g, task % tiles);
         let first = tile * ROWS;
-        let tile =
-            Tile { q: &q, k: &k, v: &v, mask, options, batch, head, group, first, rows: ROWS.min(group * t - first) };
+        let tile = Tile {
+            q: &q,
+            k: &k,
+            v: &v,
+            mask,
+            options,
+            batch,
+            head,
+            group,
+            first,
+            rows: ROWS.min(group * t - first),
+            isa,
+        };
         let write = |query_head: usize, at: usize, row: &[f32]| {
             let from = ((batch * h + query_head) * t + at) * e;
             // SAFETY: each (batch, head, position) belongs to one row of one tile.
             unsafe { shared.part(from..from + e) }.copy_from_slice(row);
         };
-        // SAFETY: the machine has its best instruction set; the tile checks its slices.
-        unsafe { isa.run(Attend { tile, write }) };
+        tile.run(write);
     };
     if b * h * t * s * (d + e) < PARALLEL {
         (0..b * g * tiles).for_each(work);
@@ -109,6 +119,7 @@ struct Tile<'a> {
     group: usize,
     first: usize,
     rows: usize,
+    isa: Isa,
 }
 
 impl Tile<'_> {
@@ -119,14 +130,13 @@ impl Tile<'_> {
     }
 
     /// Gives `(query head, position, result)` of each row to `write`.
-    #[inline(always)]
-    fn run<S: Simd>(&self, mut write: impl FnMut(usize, usize, &[f32])) {
+    fn run(&self, mut write: impl FnMut(usize, usize, &[f32])) {
         let (t, s) = (self.q.layout.dims()[2], self.k.layout.dims()[2]);
         let (d, e) = (self.q.layout.dims()[3], self.v.layout.dims()[3]);
         let Options { scale, causal, window, .. } = self.options;
         let mut queries = vec![0.0; self.rows * d];
         let mut totals = vec![0.0; self.rows * e];
-        for (row, query) in queries.chunks_exact_mut(d).enumerate() {
+        for (row, query) in queries.chunks_exact_mut(d.max(1)).enumerate() {
             let (head, at) = self.place(row);
             query.iter_mut().zip(self.q.row(self.batch, head, at)).for_each(|(o, v)| *o = v * scale);
         }
@@ -137,29 +147,32 @@ impl Tile<'_> {
         let (begin, end) = (seen(0).0, seen(self.rows - 1).1);
         for block in (begin..end).step_by(KEYS) {
             let keys = KEYS.min(end - block);
-            // SAFETY: `S` is there, since this is a kernel's body; `head` has checked that rows below `s` are inside.
-            unsafe { score_block::<S>(&queries, d, (&k.0[block * k.1..], k.1), keys, &mut scores) };
+            let (k, v) = ((&k.0[block * k.1..], k.1), (&v.0[block * v.1..], v.1));
+            // SAFETY: the machine has its best instruction set; `head` has checked that rows below `s` are inside.
+            unsafe { self.isa.run(Scores { queries: &queries, d, k, keys, scores: &mut scores }) };
             for row in 0..self.rows {
                 let scores = &mut scores[row * KEYS..row * KEYS + keys];
                 self.mask(row, block, seen(row), scores);
-                let top = largest(scores).larger(tops[row]);
-                if top == f32::NEG_INFINITY {
-                    scores.fill(0.0);
-                    continue;
-                }
-                if top != tops[row] {
-                    let shrink = math::single::exp(tops[row] - top);
-                    totals[row * e..(row + 1) * e].iter_mut().for_each(|v| *v *= shrink);
-                    sums[row] *= shrink;
-                    tops[row] = top;
-                }
-                scores.iter_mut().for_each(|v| *v = math::single::exp(*v - top));
-                sums[row] += f32::sum(scores) as f32;
+                let total = &mut totals[row * e..(row + 1) * e];
+                run_best(Weigh { scores, total, top: &mut tops[row], sum: &mut sums[row] });
             }
-            // SAFETY: as above.
-            unsafe { add_block::<S>(&scores, keys, (&v.0[block * v.1..], v.1), e, &mut totals) };
+            let mut row = 0;
+            while row < self.rows {
+                let (weights, rows) = (&scores[row * KEYS..], (self.rows - row).min(4));
+                let totals = &mut totals[row * e..(row + rows) * e];
+                // SAFETY: as above.
+                unsafe {
+                    match rows {
+                        4 => self.isa.run(Add::<4> { weights, keys, v, e, totals }),
+                        3 => self.isa.run(Add::<3> { weights, keys, v, e, totals }),
+                        2 => self.isa.run(Add::<2> { weights, keys, v, e, totals }),
+                        _ => self.isa.run(Add::<1> { weights, keys, v, e, totals }),
+                    }
+                }
+                row += rows;
+            }
         }
-        for (row, total) in totals.chunks_exact_mut(e).enumerate() {
+        for (row, total) in totals.chunks_exact_mut(e.max(1)).enumerate() {
             if sums[row] != 0.0 {
                 let scale = 1.0 / sums[row];
                 total.iter_mut().for_each(|v| *v *= scale);
@@ -189,126 +202,126 @@ impl Tile<'_> {
     }
 }
 
-/// A tile's work as a kernel for any instruction set.
-struct Attend<'a, F> {
-    tile: Tile<'a>,
-    write: F,
+// A tile's work is in three kernels, since V8 allocates registers badly in a function that holds them all.
+
+/// Scores of all query rows (of `d` elements) against `keys` keys (rows `step` apart), [`KEYS`] places for each row; those
+/// behind the last key get anything.
+///
+/// The kernel's promise: every key is inside its slice.
+struct Scores<'a> {
+    queries: &'a [f32],
+    d: usize,
+    k: (&'a [f32], usize),
+    keys: usize,
+    scores: &'a mut [f32; ROWS * KEYS],
 }
 
-impl<F: FnMut(usize, usize, &[f32])> Kernel for Attend<'_, F> {
+impl Kernel for Scores<'_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        self.tile.run::<S>(self.write);
+        let Self { queries, d, k: (k, step), keys, scores } = self;
+        let rows = queries.len().checked_div(d).unwrap_or(0);
+        debug_assert!(rows <= ROWS && keys <= KEYS && (keys == 0 || (keys - 1) * step + d <= k.len()));
+        for j in (0..keys).step_by(4) {
+            // Past the last key that one is taken again.
+            let key = |i: usize| k.as_ptr().wrapping_add((j + i).min(keys - 1) * step);
+            let keys = [key(0), key(1), key(2), key(3)];
+            // SAFETY: rows of queries and all keys are inside their slices, and 4 scores inside a row's places.
+            unsafe {
+                for row in (0..rows).step_by(2) {
+                    let (query, to) = (queries[row * d..].as_ptr(), scores[row * KEYS + j..].as_mut_ptr());
+                    if row + 1 < rows {
+                        dots::<S, 2>(query, d, keys, to);
+                    } else {
+                        dots::<S, 1>(query, d, keys, to);
+                    }
+                }
+            }
+        }
     }
 }
 
-/// Rows `n` at a time, then what is left of them at once, so that loops over rows have constant length.
-macro_rules! by_rows {
-    ($rows:expr, $row:ident, $count:ident => $body:expr) => {
-        let mut $row = 0;
-        while $row + 4 <= $rows {
-            const $count: usize = 4;
-            $body;
-            $row += 4;
-        }
-        match $rows - $row {
-            3 => {
-                const $count: usize = 3;
-                $body
-            }
-            2 => {
-                const $count: usize = 2;
-                $body
-            }
-            1 => {
-                const $count: usize = 1;
-                $body
-            }
-            _ => {}
-        }
-    };
-}
-
-/// Scores of all query rows (of `d` elements) against `keys` keys (rows `step` apart).
-///
-/// # Safety
-/// `S` is there; every key is inside its slice.
-#[inline(always)]
-unsafe fn score_block<S: Simd>(
-    queries: &[f32],
-    d: usize,
-    (k, step): (&[f32], usize),
-    keys: usize,
-    scores: &mut [f32; ROWS * KEYS],
-) {
-    let rows = queries.len() / d;
-    debug_assert!(rows <= ROWS && keys <= KEYS && (keys == 0 || (keys - 1) * step + d <= k.len()));
-    by_rows!(rows, row, R => {
-        let q = queries[row * d..].as_ptr();
-        let mut j = 0;
-        while j < keys {
-            // An odd last key is paired with itself.
-            let next = (j + 1).min(keys - 1);
-            // SAFETY: R rows of queries from `row` and both keys are inside their slices.
-            let products = unsafe { dots::<S, R>(q, d, [k.as_ptr().add(j * step), k.as_ptr().add(next * step)]) };
-            for (r, [a, b]) in products.into_iter().enumerate() {
-                scores[(row + r) * KEYS + j] = a;
-                scores[(row + r) * KEYS + next] = if next == j { a } else { b };
-            }
-            j += 2;
-        }
-    });
-}
-
-/// Dot products of `R` rows of `d` elements with two vectors.
+/// Dot products of `R` rows of `d` elements with four vectors, to `to` and [`KEYS`] places further on for each row.
 ///
 /// # Safety
 /// `S` is there, and all pointers have the elements.
 #[inline(always)]
-unsafe fn dots<S: Simd, const R: usize>(q: *const f32, d: usize, keys: [*const f32; 2]) -> [[f32; 2]; R] {
+unsafe fn dots<S: Simd, const R: usize>(q: *const f32, d: usize, keys: [*const f32; 4], to: *mut f32) {
     // SAFETY: all reads are below `d` elements of a row.
     unsafe {
-        let mut lanes = [[S::splat(0.0); 2]; R];
+        let mut lanes = [[S::splat(0.0); 4]; R];
         let whole = d / S::LANES * S::LANES;
         let mut at = 0;
         while at < whole {
-            let (a, b) = (S::load(keys[0].add(at)), S::load(keys[1].add(at)));
+            let [a, b, c, e] = keys;
+            let k = [S::load(a.add(at)), S::load(b.add(at)), S::load(c.add(at)), S::load(e.add(at))];
             for (r, lanes) in lanes.iter_mut().enumerate() {
                 let q = S::load(q.add(r * d + at));
-                *lanes = [S::mul_add(q, a, lanes[0]), S::mul_add(q, b, lanes[1])];
+                for i in 0..4 {
+                    lanes[i] = S::mul_add(q, k[i], lanes[i]);
+                }
             }
             at += S::LANES;
         }
-        let mut sums = [[0.0; 2]; R];
-        for (r, (sums, lanes)) in sums.iter_mut().zip(lanes).enumerate() {
-            *sums = lanes.map(|l| S::sum(l));
+        for (r, lanes) in lanes.into_iter().enumerate() {
+            let to = to.add(r * KEYS);
+            S::sum_four(lanes, to);
             for i in whole..d {
                 let q = *q.add(r * d + i);
-                sums[0] += q * *keys[0].add(i);
-                sums[1] += q * *keys[1].add(i);
+                for (n, key) in keys.into_iter().enumerate() {
+                    *to.add(n) += q * *key.add(i);
+                }
             }
         }
-        sums
     }
 }
 
-/// Adds `keys` values (rows `step` apart, of `e` elements), weighted by each row's scores, to that row's total.
+/// Makes weights `e^(score - largest so far)` of a row's scores, and brings what was summed up before down to that.
+struct Weigh<'a> {
+    scores: &'a mut [f32],
+    total: &'a mut [f32],
+    top: &'a mut f32,
+    sum: &'a mut f32,
+}
+
+impl Loops for Weigh<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { scores, total, top, sum } = self;
+        let new = largest(scores).larger(*top);
+        if new == f32::NEG_INFINITY {
+            return scores.fill(0.0);
+        }
+        if new != *top {
+            let shrink = math::single::exp(*top - new);
+            total.iter_mut().for_each(|v| *v *= shrink);
+            *sum *= shrink;
+            *top = new;
+        }
+        scores.iter_mut().for_each(|v| *v = math::single::exp(*v - new));
+        *sum += f32::sum(scores) as f32;
+    }
+}
+
+/// Adds `keys` values (rows `step` apart, of `e` elements), weighted by each of `R` rows' weights, to that row's total.
 ///
-/// # Safety
-/// `S` is there; every value is inside its slice.
-#[inline(always)]
-unsafe fn add_block<S: Simd>(
-    weights: &[f32; ROWS * KEYS],
+/// The kernel's promise: every value is inside its slice.
+struct Add<'a, const R: usize> {
+    /// Rows [`KEYS`] apart.
+    weights: &'a [f32],
     keys: usize,
-    (v, step): (&[f32], usize),
+    v: (&'a [f32], usize),
     e: usize,
-    totals: &mut [f32],
-) {
-    let rows = totals.len() / e;
-    debug_assert!(rows <= ROWS && keys <= KEYS && (keys == 0 || (keys - 1) * step + e <= v.len()));
-    let wide = 2 * S::LANES;
-    by_rows!(rows, row, R => {
-        let totals = &mut totals[row * e..(row + R) * e];
+    totals: &'a mut [f32],
+}
+
+impl<const R: usize> Kernel for Add<'_, R> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let Self { weights, keys, v: (v, step), e, totals } = self;
+        assert!(totals.len() == R * e && keys <= KEYS && weights.len() >= R * KEYS);
+        debug_assert!(keys == 0 || (keys - 1) * step + e <= v.len());
+        let wide = 2 * S::LANES;
         let mut at = 0;
         while at + wide <= e {
             // SAFETY: two registers from `at` are below `e`, in each of the R totals and each of the values.
@@ -318,7 +331,7 @@ unsafe fn add_block<S: Simd>(
                     let value = v.as_ptr().add(j * step + at);
                     let (a, b) = (S::load(value), S::load(value.add(S::LANES)));
                     for (r, lanes) in lanes.iter_mut().enumerate() {
-                        let w = S::splat(weights[(row + r) * KEYS + j]);
+                        let w = S::splat(*weights.as_ptr().add(r * KEYS + j));
                         *lanes = [S::mul_add(a, w, lanes[0]), S::mul_add(b, w, lanes[1])];
                     }
                 }
@@ -332,8 +345,8 @@ unsafe fn add_block<S: Simd>(
         }
         for r in 0..R {
             for i in at..e {
-                totals[r * e + i] += (0..keys).map(|j| weights[(row + r) * KEYS + j] * v[j * step + i]).sum::<f32>();
+                totals[r * e + i] += (0..keys).map(|j| weights[r * KEYS + j] * v[j * step + i]).sum::<f32>();
             }
         }
-    });
+    }
 }

@@ -88,7 +88,26 @@ impl Buffer {
         if let Some(lines) = kept::take(len.div_ceil(64)) {
             return Ok(Self(Inner::Owned { lines, len }));
         }
-        Self::zeroed(len)
+        #[cfg(not(target_arch = "wasm32"))]
+        return Self::zeroed(len);
+        #[cfg(target_arch = "wasm32")]
+        Self::as_it_is(len)
+    }
+    /// Memory as the allocator gives it: WebAssembly's has been zeroed by the host, or holds what was there before.
+    #[cfg(target_arch = "wasm32")]
+    fn as_it_is(len: usize) -> Result<Self> {
+        let count = len.div_ceil(64);
+        let mut lines = Vec::<Line>::new();
+        lines
+            .try_reserve_exact(count)
+            .map_err(|_| Error::OutOfMemory { what: "a tensor".into(), bytes: len as u64 })?;
+        // SAFETY: there is room for so many, and any bytes in WebAssembly's linear memory, which has no uninitialised ones, make
+        // a line; kernels write all of them before any is read.
+        #[allow(clippy::uninit_vec, reason = "zeroing costs as much as most operations on the memory")]
+        unsafe {
+            lines.set_len(count);
+        }
+        Ok(Self(Inner::Owned { lines, len }))
     }
     /// Zeroed memory; an error, not an abort, when there is not enough.
     pub fn zeroed(len: usize) -> Result<Self> {

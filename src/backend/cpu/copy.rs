@@ -131,6 +131,13 @@ pub(super) fn cast(x: &View<'_>, out: &Meta) -> Result<Buffer> {
         return Ok(floats);
     }
     if out.dtype.is_quantized() {
+        // A build that only runs text models is smaller without.
+        if cfg!(not(any(feature = "all-ops", feature = "whisper"))) {
+            return Err(Error::Unsupported(format!(
+                "a build without the feature `all-ops` quantizes nothing ({})",
+                out.dtype
+            )));
+        }
         let mut result = output(out)?;
         quant::quantize(out.dtype, floats.as_slice()?, result.bytes_mut())?;
         return Ok(result);

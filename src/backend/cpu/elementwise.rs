@@ -95,16 +95,7 @@ pub(super) fn clamp(min: f64, max: f64, x: &View<'_>, out: &Meta) -> Result<Buff
 
 /// `gate(a) * b`
 pub(super) fn gated(gate: Gate, a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Buffer> {
-    let gate = match gate {
-        Gate::Silu => Unary::Silu,
-        Gate::Gelu => Unary::Gelu,
-        Gate::GeluTanh => Unary::GeluTanh,
-        Gate::Relu => Unary::Relu,
-    };
-    with_wide!(a.dtype, "gated", W => zip::<W>(a, b, out, &|a, b| {
-        W::unary(gate, a);
-        W::binary(Binary::Mul, a, b);
-    }))
+    with_wide!(a.dtype, "gated", W => zip::<W>(a, b, out, &|a, b| W::gate(gate, a, b)))
 }
 
 pub(super) fn compare(op: Compare, a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Buffer> {

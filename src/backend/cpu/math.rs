@@ -1,8 +1,38 @@
 //! Exponential functions without branches, so that loops over them vectorise.
 
+/// The activations that are made of these functions, for one precision.
+macro_rules! activations {
+    ($t:ident) => {
+        /// `1 / (1 + e^-x)`
+        #[inline(always)]
+        pub fn sigmoid(x: $t) -> $t {
+            1.0 / (1.0 + exp(-x))
+        }
+        /// `x / (1 + e^-x)`
+        #[inline(always)]
+        pub fn silu(x: $t) -> $t {
+            x / (1.0 + exp(-x))
+        }
+        /// `x` times the normal distribution's cumulative function.
+        #[inline(always)]
+        pub fn gelu(x: $t) -> $t {
+            0.5 * x * (1.0 + erf(x * std::$t::consts::FRAC_1_SQRT_2))
+        }
+        /// Its approximation by the hyperbolic tangent: `0.5 x (1 + tanh u) = x / (1 + e^-2u)`.
+        #[inline(always)]
+        pub fn gelu_tanh(x: $t) -> $t {
+            const SQRT_2_OVER_PI: $t = std::$t::consts::FRAC_2_SQRT_PI * std::$t::consts::FRAC_1_SQRT_2;
+            let u = SQRT_2_OVER_PI * (x + 0.044715 * x * x * x);
+            x / (1.0 + exp(-2.0 * u))
+        }
+    };
+}
+
 /// In single precision; errors within about 2 units in the last place.
 pub(super) mod single {
     use std::f32::consts::{FRAC_2_SQRT_PI, LOG2_E};
+
+    activations!(f32);
 
     /// `2^n` for `-126 <= n <= 127`.
     #[inline(always)]
@@ -114,6 +144,8 @@ pub(super) mod single {
 
 /// In double precision, for which speed matters less.
 pub(super) mod double {
+    activations!(f64);
+
     /// `e^x`
     pub fn exp(x: f64) -> f64 {
         x.exp()

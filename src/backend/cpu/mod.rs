@@ -9,6 +9,8 @@ mod copy;
 mod elementwise;
 #[cfg(feature = "fft")]
 mod fft;
+mod fused;
+#[cfg_attr(not(feature = "all-ops"), expect(dead_code, reason = "what only other builds need"))]
 mod index;
 mod math;
 pub mod matmul;
@@ -16,22 +18,24 @@ mod norm;
 mod num;
 pub mod pool;
 mod product;
+#[cfg_attr(not(feature = "all-ops"), expect(dead_code, reason = "what only other builds need"))]
 mod reduce;
 mod rope;
 pub mod simd;
 mod walk;
+#[cfg(feature = "all-ops")]
 mod windows;
 
 pub use buffer::Buffer;
 
 use matmul::Packed;
 
-use super::{Backend, DeviceBuffer, LocalFuture, Meta, Storage, View};
+use super::{Backend, DeviceBuffer, Meta, Reading, Storage, View};
 use crate::{
     dtype::{DType, Element},
     error::{Error, Result},
     layout::Layout,
-    op::{Op, Reduce},
+    op::Op,
     shape::Shape,
 };
 use std::sync::Arc;
@@ -83,18 +87,26 @@ impl Backend for CpuBackend {
             Op::Compare(op) => elementwise::compare(*op, x, &inputs[1], out)?,
             Op::Where => elementwise::where_cond(x, &inputs[1], &inputs[2], out)?,
             Op::Reduce { reduce, dims, .. } => reduce::reduce(*reduce, dims, x, out)?,
+            #[cfg(feature = "all-ops")]
             Op::ArgReduce { max, dim, .. } => reduce::arg_reduce(*max, *dim, x, out)?,
-            Op::CumSum { dim } => reduce::cumulate(Reduce::Sum, *dim, x, out)?,
-            Op::CumProd { dim } => reduce::cumulate(Reduce::Prod, *dim, x, out)?,
+            #[cfg(feature = "all-ops")]
+            Op::CumSum { dim } => reduce::cumulate(crate::op::Reduce::Sum, *dim, x, out)?,
+            #[cfg(feature = "all-ops")]
+            Op::CumProd { dim } => reduce::cumulate(crate::op::Reduce::Prod, *dim, x, out)?,
+            #[cfg(feature = "all-ops")]
             Op::ArgSort { dim, descending } => reduce::arg_sort(*dim, *descending, x.layout.dims()[*dim], x, out)?,
+            #[cfg(feature = "all-ops")]
             Op::TopK { k, largest } => reduce::arg_sort(x.layout.dims().len() - 1, *largest, *k, x, out)?,
             Op::Cat { dim } => copy::cat(*dim, inputs, out)?,
+            #[cfg(feature = "all-ops")]
             Op::Gather { dim } => index::gather(*dim, x, &inputs[1], out)?,
             Op::IndexSelect { dim } => {
                 let indices = index::values(op.name(), &inputs[1], x.layout.dims()[*dim])?;
                 copy::index_select(*dim, x, &indices, out)?
             }
+            #[cfg(feature = "all-ops")]
             Op::ScatterAdd { dim } => index::scatter_add(*dim, x, &inputs[1], &inputs[2], out)?,
+            #[cfg(feature = "all-ops")]
             Op::Scatter { dim } => index::scatter(*dim, x, &inputs[1], &inputs[2], out)?,
             Op::Matmul => product::matmul(x, &inputs[1], out)?,
             Op::Linear if x.dtype != DType::F64 => product::linear(x, &inputs[1], inputs.get(2), out)?,
@@ -112,10 +124,19 @@ impl Backend for CpuBackend {
                 attention::attention(attention::Options { scale, causal, window, softcap }, inputs, out)?
             }
             Op::Gated(gate) => elementwise::gated(*gate, x, &inputs[1], out)?,
-            // Their decompositions run.
+            Op::Linears { norm } if x.dtype != DType::F64 => fused::linears(*norm, inputs, out)?,
+            Op::GatedLinears { gate, norm } if x.dtype != DType::F64 => {
+                fused::gated_linears(*gate, *norm, inputs, out)?
+            }
+            Op::LinearAdd if x.dtype != DType::F64 => fused::linear_add(inputs, out)?,
+            Op::RmsNormAdd { eps } if x.dtype != DType::F64 => fused::rms_norm_add(*eps, inputs, out)?,
+            Op::Heads(heads) if x.dtype != DType::F64 => fused::heads(heads, inputs, out)?,
+            Op::Sample(_) => return Ok(None),
+            // Shortened to f32, an f64 would lose half its digits: the decompositions run.
             Op::Linears { .. } | Op::GatedLinears { .. } | Op::LinearAdd | Op::RmsNormAdd { .. } | Op::Heads(_) => {
                 return Ok(None);
             }
+            #[cfg(feature = "all-ops")]
             Op::MaxIndices { rows, columns } => windows::max_indices(rows, columns, x, out)?,
             #[cfg(feature = "conv")]
             Op::Conv(geometry) => return stored(conv::conv(geometry, false, inputs, out)?),
@@ -130,6 +151,8 @@ impl Backend for CpuBackend {
             #[cfg(not(feature = "conv"))]
             Op::Conv(_) | Op::ConvTranspose(_) => return Ok(None),
             Op::Rfft | Op::Irfft { .. } => return Ok(None),
+            #[cfg(not(feature = "all-ops"))]
+            _ => return Ok(None),
         };
         Ok(Some(Arc::new(result)))
     }
@@ -140,8 +163,9 @@ impl Backend for CpuBackend {
         };
         copy::write_slice(target, layout, &View { storage: &plain(source)?, ..source.clone() })
     }
-    fn read<'a>(&'a self, view: View<'a>) -> LocalFuture<'a, Result<Buffer>> {
-        Box::pin(async move { copy::read(&View { storage: &plain(&view)?, ..view }) })
+    fn read(&self, view: View<'_>) -> Reading {
+        let read = plain(&view).and_then(|storage| copy::read(&View { storage: &storage, ..view }));
+        Box::pin(std::future::ready(read))
     }
 }
 

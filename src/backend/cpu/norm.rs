@@ -159,6 +159,14 @@ pub(super) fn rms_norm(eps: f64, x: &View<'_>, weight: &View<'_>, out: &Meta) ->
     })
 }
 
+/// RMS norm of each row of `x`, rows as long as `weight`, into `out`.
+pub(super) fn rms_norm_rows(eps: f64, x: &[f32], weight: &[f32], out: &mut [f32]) {
+    out.copy_from_slice(x);
+    for_chunks(out, weight.len(), x.len() > PARALLEL, |_, line| {
+        run_best(Norm { line, centred: false, eps, weight, bias: None });
+    });
+}
+
 pub(super) fn layer_norm(
     eps: f64,
     x: &View<'_>,

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     dtype::{DType, Element},
-    op::{Binary, Unary},
+    op::{Binary, Gate, Unary},
 };
 use half::{bf16, f16};
 
@@ -51,34 +51,38 @@ pub(super) trait Wide: Num<Wide = Self> + Default {
     fn larger(self, other: Self) -> Self;
     /// The smaller; NaN if either is.
     fn smaller(self, other: Self) -> Self;
-    /// [`Wide::unary`] with the instructions of the function that it is inlined into.
-    fn unary_here(op: Unary, x: &mut [Self]);
-    /// [`Wide::binary`], likewise.
-    fn binary_here(op: Binary, a: &mut [Self], b: &[Self]);
-    /// Applies a function to each element.
-    /// Not inlined, as `binary`: one copy serves every dtype that is computed in this type.
-    #[inline(never)]
-    fn unary(op: Unary, x: &mut [Self]) {
-        struct OnEach<'a, W>(Unary, &'a mut [W]);
-        impl<W: Wide> Loops for OnEach<'_, W> {
-            #[inline(always)]
-            fn run(self) {
-                W::unary_here(self.0, self.1);
-            }
-        }
-        run_best(OnEach(op, x));
-    }
+    /// Applies a function to each element. Not inlined, as `binary`: one copy serves every dtype that is computed in this type.
+    fn unary(op: Unary, x: &mut [Self]);
     /// `a[i] = op(a[i], b[i])`
-    #[inline(never)]
-    fn binary(op: Binary, a: &mut [Self], b: &[Self]) {
-        struct OnPairs<'a, W>(Binary, &'a mut [W], &'a [W]);
-        impl<W: Wide> Loops for OnPairs<'_, W> {
-            #[inline(always)]
-            fn run(self) {
-                W::binary_here(self.0, self.1, self.2);
-            }
-        }
-        run_best(OnPairs(op, a, b));
+    fn binary(op: Binary, a: &mut [Self], b: &[Self]);
+    /// `a[i] = gate(a[i]) * b[i]`
+    fn gate(gate: Gate, a: &mut [Self], b: &[Self]) {
+        let gate = match gate {
+            Gate::Silu => Unary::Silu,
+            Gate::Gelu => Unary::Gelu,
+            Gate::GeluTanh => Unary::GeluTanh,
+            Gate::Relu => Unary::Relu,
+        };
+        Self::unary(gate, a);
+        Self::binary(Binary::Mul, a, b);
+    }
+}
+
+/// A loop over elements in a function of its own: V8 allocates registers badly in one that holds many loops.
+struct OnEach<'a, T, F>(&'a mut [T], F);
+impl<T: Copy, F: Fn(T) -> T> Loops for OnEach<'_, T, F> {
+    #[inline(always)]
+    fn run(self) {
+        map(self.0, self.1);
+    }
+}
+
+/// Likewise over pairs.
+struct OnPairs<'a, T, F>(&'a mut [T], &'a [T], F);
+impl<T: Copy, F: Fn(T, T) -> T> Loops for OnPairs<'_, T, F> {
+    #[inline(always)]
+    fn run(self) {
+        zip(self.0, self.1, self.2);
     }
 }
 
@@ -169,20 +173,19 @@ macro_rules! float {
             fn smaller(self, other: $t) -> $t {
                 if other < self || other.is_nan() { other } else { self }
             }
-            #[inline(always)]
-            fn unary_here(op: Unary, x: &mut [$t]) {
+            #[inline(never)]
+            fn unary(op: Unary, x: &mut [$t]) {
                 use $math as m;
-                const SQRT_2_OVER_PI: $t = std::$t::consts::FRAC_2_SQRT_PI * std::$t::consts::FRAC_1_SQRT_2;
                 match op {
-                    Unary::Neg => map(x, |v| -v),
-                    Unary::Abs => map(x, $t::abs),
+                    Unary::Neg => run_best(OnEach(x, |v: $t| -v)),
+                    Unary::Abs => run_best(OnEach(x, $t::abs)),
                     Unary::Sign => map(x, |v| f64::from(u8::from(v > 0.0)) as $t - f64::from(u8::from(v < 0.0)) as $t),
-                    Unary::Exp => map(x, m::exp),
-                    Unary::Log => map(x, m::log),
-                    Unary::Sqrt => map(x, $t::sqrt),
-                    Unary::Rsqrt => map(x, |v| 1.0 / v.sqrt()),
-                    Unary::Recip => map(x, |v| 1.0 / v),
-                    Unary::Sqr => map(x, |v| v * v),
+                    Unary::Exp => run_best(OnEach(x, m::exp)),
+                    Unary::Log => run_best(OnEach(x, m::log)),
+                    Unary::Sqrt => run_best(OnEach(x, $t::sqrt)),
+                    Unary::Rsqrt => run_best(OnEach(x, |v: $t| 1.0 / v.sqrt())),
+                    Unary::Recip => run_best(OnEach(x, |v: $t| 1.0 / v)),
+                    Unary::Sqr => run_best(OnEach(x, |v: $t| v * v)),
                     Unary::Sin => map(x, $t::sin),
                     Unary::Cos => map(x, $t::cos),
                     // Rare ones in f64: one copy of each in the program, and correctly rounded in f32 almost always.
@@ -201,33 +204,29 @@ macro_rules! float {
                     Unary::Log10 => map(x, |v| f64::from(v).log10() as $t),
                     Unary::Log1p => map(x, |v| f64::from(v).ln_1p() as $t),
                     Unary::Erfinv => map(x, |v| math::double::erfinv(f64::from(v)) as $t),
-                    Unary::Tanh => map(x, m::tanh),
-                    Unary::Erf => map(x, m::erf),
+                    Unary::Tanh => run_best(OnEach(x, m::tanh)),
+                    Unary::Erf => run_best(OnEach(x, m::erf)),
                     Unary::Floor => map(x, $t::floor),
                     Unary::Ceil => map(x, $t::ceil),
                     Unary::Round => map(x, $t::round_ties_even),
                     Unary::Trunc => map(x, $t::trunc),
-                    Unary::Sigmoid => map(x, |v| 1.0 / (1.0 + m::exp(-v))),
-                    Unary::Relu => map(x, |v| if v < 0.0 { 0.0 } else { v }),
-                    Unary::Silu => map(x, |v| v / (1.0 + m::exp(-v))),
-                    Unary::Gelu => map(x, |v| 0.5 * v * (1.0 + m::erf(v * std::$t::consts::FRAC_1_SQRT_2))),
-                    // 0.5 v (1 + tanh u) = v / (1 + e^-2u)
-                    Unary::GeluTanh => map(x, |v| {
-                        let u = SQRT_2_OVER_PI * (v + 0.044715 * v * v * v);
-                        v / (1.0 + m::exp(-2.0 * u))
-                    }),
+                    Unary::Sigmoid => run_best(OnEach(x, m::sigmoid)),
+                    Unary::Relu => run_best(OnEach(x, |v: $t| if v < 0.0 { 0.0 } else { v })),
+                    Unary::Silu => run_best(OnEach(x, m::silu)),
+                    Unary::Gelu => run_best(OnEach(x, m::gelu)),
+                    Unary::GeluTanh => run_best(OnEach(x, m::gelu_tanh)),
                 }
             }
-            #[inline(always)]
-            fn binary_here(op: Binary, a: &mut [$t], b: &[$t]) {
+            #[inline(never)]
+            fn binary(op: Binary, a: &mut [$t], b: &[$t]) {
                 match op {
-                    Binary::Add => zip(a, b, |a, b| a + b),
-                    Binary::Sub => zip(a, b, |a, b| a - b),
-                    Binary::Mul => zip(a, b, |a, b| a * b),
-                    Binary::Div => zip(a, b, |a, b| a / b),
+                    Binary::Add => run_best(OnPairs(a, b, |a, b| a + b)),
+                    Binary::Sub => run_best(OnPairs(a, b, |a, b| a - b)),
+                    Binary::Mul => run_best(OnPairs(a, b, |a, b| a * b)),
+                    Binary::Div => run_best(OnPairs(a, b, |a, b| a / b)),
                     Binary::Pow => zip(a, b, $t::powf),
-                    Binary::Min => zip(a, b, $t::smaller),
-                    Binary::Max => zip(a, b, $t::larger),
+                    Binary::Min => run_best(OnPairs(a, b, $t::smaller)),
+                    Binary::Max => run_best(OnPairs(a, b, $t::larger)),
                     Binary::Atan2 => zip(a, b, |a, b| f64::from(a).atan2(f64::from(b)) as $t),
                     // Of the remainder towards zero, the other one where signs differ.
                     Binary::Remainder => zip(a, b, |a, b| {
@@ -294,8 +293,8 @@ impl Wide for i64 {
     fn smaller(self, other: i64) -> i64 {
         self.min(other)
     }
-    #[inline(always)]
-    fn unary_here(op: Unary, x: &mut [i64]) {
+    #[inline(never)]
+    fn unary(op: Unary, x: &mut [i64]) {
         match op {
             Unary::Neg => map(x, i64::wrapping_neg),
             Unary::Abs => map(x, i64::wrapping_abs),
@@ -306,8 +305,8 @@ impl Wide for i64 {
             _ => {}
         }
     }
-    #[inline(always)]
-    fn binary_here(op: Binary, a: &mut [i64], b: &[i64]) {
+    #[inline(never)]
+    fn binary(op: Binary, a: &mut [i64], b: &[i64]) {
         match op {
             Binary::Add => zip(a, b, i64::wrapping_add),
             Binary::Sub => zip(a, b, i64::wrapping_sub),

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     backend::{Meta, Storage, View},
     dtype::DType,
-    error::Result,
+    error::{Error, Result},
     layout::Layout,
 };
 use std::sync::Arc;
@@ -32,34 +32,34 @@ pub(super) fn as_f32(meta: &Meta) -> Meta {
 
 /// `x · wᵀ + bias` for x of f32, f16 or bf16.
 pub(super) fn linear(x: &View<'_>, w: &View<'_>, bias: Option<&View<'_>>, out: &Meta) -> Result<Buffer> {
-    let &[n, k] = w.layout.dims() else {
-        return Err(crate::error::Error::shape("linear", format!("weight of shape {}", w.layout.shape())));
-    };
-    let values = floats(x)?;
-    let m = values.as_slice().len().checked_div(k).unwrap_or(out.shape.elements() / n.max(1));
-    let mut result = if k > 0 { unwritten(&as_f32(out))? } else { output(&as_f32(out))? };
+    let mut result = unwritten(&as_f32(out))?;
     let product = result.as_slice_mut::<f32>()?;
-    if k > 0 && n > 0 && m > 0 {
-        with_weights(values.as_slice(), (m, k, n), w, product)?;
-    }
+    product_into(floats(x)?.as_slice(), w, product)?;
     if let Some(bias) = bias {
         let bias = floats(bias)?;
-        for row in product.chunks_exact_mut(n.max(1)) {
+        for row in product.chunks_exact_mut(bias.as_slice().len().max(1)) {
             row.iter_mut().zip(bias.as_slice()).for_each(|(o, b)| *o += b);
         }
     }
     shorten(result, out)
 }
 
-/// `out[m, n] = x[m, k] · wᵀ`, none of them empty.
-fn with_weights(x: &[f32], (m, k, n): (usize, usize, usize), w: &View<'_>, out: &mut [f32]) -> Result<()> {
+/// Fills `out` with the products `[m, n]` of the rows of `x`, `[m, k]`, and those of a weight `[n, k]`.
+pub(super) fn product_into(x: &[f32], w: &View<'_>, out: &mut [f32]) -> Result<()> {
+    let &[n, k] = w.layout.dims() else {
+        return Err(Error::shape("linear", format!("weight of shape {}", w.layout.shape())));
+    };
+    let Some(m) = out.len().checked_div(n).filter(|_| k > 0) else {
+        out.fill(0.0);
+        return Ok(());
+    };
     let whole = w.layout.contiguous_range();
     if let Some(packed) = packed_of(w) {
         let first = whole.filter(|range| k == packed.shape().1 && range.start.is_multiple_of(k)).map(|r| r.start / k);
         return match first {
             Some(first) if first.is_multiple_of(PANEL) => linear_packed(x, m, packed, first, n, out),
             Some(first) => linear_f32(x, m, k, packed.rows(first..first + n)?.bytes(), w.dtype, n, out),
-            None => with_weights(x, (m, k, n), &View { storage: &plain(w)?, ..w.clone() }, out),
+            None => product_into(x, &View { storage: &plain(w)?, ..w.clone() }, out),
         };
     }
     match whole.and_then(|r| Some(w.dtype.bytes_for(r.start)?..w.dtype.bytes_for(r.end)?)) {

@@ -42,16 +42,66 @@ pub(super) struct Gpu {
     pub queue: wgpu::Queue,
     pub limits: wgpu::Limits,
     pub info: AdapterInfo,
-    faults: Arc<Mutex<Faults>>,
-    /// Error scopes whose results are not known yet, with what they were around.
-    scopes: Mutex<Vec<(String, Scope)>>,
+    fault: Arc<Mutex<Option<Fault>>>,
+    /// Error scopes whose results are not known yet, with what they were around and how many bytes that asked for.
+    scopes: Mutex<Vec<(String, u64, Scope)>>,
 }
 
-#[derive(Default)]
-struct Faults {
-    /// Errors outside of any scope, in order.
-    errors: Vec<wgpu::Error>,
-    lost: Option<String>,
+/// How a device is opened. What is lowered here is lowered for WebGPU's own checks too.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening {
+    /// Fresh memory is filled with NaN, so that what was not written shows.
+    pub poison: bool,
+    /// No tensor's buffer is larger than so many bytes, and no part of one that a kernel sees.
+    pub max_binding: u64,
+    /// All buffers together take no more than so many bytes.
+    pub max_memory: u64,
+}
+
+#[cfg(any(test, feature = "conformance"))]
+impl Opening {
+    /// With poison, and no other difference.
+    pub fn poisoned() -> Self {
+        Self { poison: true, ..Self::default() }
+    }
+}
+
+impl Default for Opening {
+    fn default() -> Self {
+        Self { poison: false, max_binding: u64::MAX, max_memory: u64::MAX }
+    }
+}
+
+/// What buffers that no kernel writes may need: uniforms, staging.
+const OWN_BUFFERS: u64 = 1 << 20;
+
+/// Percent of what a driver says there is, above which natively no buffer is made: drivers that are asked for more may end the
+/// process, or lose the device.
+const MEMORY_USED: u8 = 95;
+
+/// What went wrong when it was too late to tell the one who asked: a batch may not have run, so no value computed from here on
+/// can be trusted. The device stays unusable and is to be opened again.
+#[derive(Clone, Debug)]
+enum Fault {
+    Lost(String),
+    OutOfMemory(String, u64),
+    Refused(String),
+}
+
+impl Fault {
+    fn of(what: &str, bytes: u64, error: &wgpu::Error) -> Self {
+        match error {
+            wgpu::Error::OutOfMemory { .. } => Self::OutOfMemory(format!("{what} on the GPU"), bytes),
+            other => Self::Refused(format!("{what}: {other}")),
+        }
+    }
+    fn error(self, adapter: &str) -> Error {
+        match self {
+            Self::Lost(reason) => Error::DeviceLost(format!("{adapter}: {reason}")),
+            Self::OutOfMemory(what, bytes) => Error::OutOfMemory { what, bytes },
+            Self::Refused(message) => failed(message),
+        }
+    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -62,18 +112,12 @@ fn failed(message: impl Into<String>) -> Error {
     Error::Device { op: "webgpu", message: message.into() }
 }
 
-/// What WebGPU reports, as an error of this crate.
-fn typed(what: &str, error: &wgpu::Error) -> Error {
-    match error {
-        wgpu::Error::OutOfMemory { .. } => Error::OutOfMemory { what: format!("{what} on the GPU"), bytes: 0 },
-        other => failed(format!("{what}: {other}")),
-    }
-}
-
 impl Gpu {
     /// The adapter that the system prefers for speed, with all its limits.
-    pub async fn open() -> Result<Self> {
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    pub async fn open(opening: Opening) -> Result<Self> {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+        descriptor.memory_budget_thresholds.for_resource_creation = Some(MEMORY_USED);
+        let instance = wgpu::Instance::new(descriptor);
         let options = wgpu::RequestAdapterOptions {
             power_preference: wgpu::PowerPreference::HighPerformance,
             ..Default::default()
@@ -86,7 +130,9 @@ impl Gpu {
             .request_adapter(&options)
             .await
             .map_err(|e| failed(format!("no adapter: {e}; is there a driver for Vulkan, Metal or Direct3D 12?")))?;
-        let (limits, found) = (adapter.limits(), adapter.get_info());
+        let (mut limits, found) = (adapter.limits(), adapter.get_info());
+        limits.max_buffer_size = limits.max_buffer_size.min(opening.max_binding.max(OWN_BUFFERS));
+        limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(opening.max_binding);
         let wanted = wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY;
         let features = adapter.features() & wanted;
         #[cfg_attr(not(target_arch = "wasm32"), expect(unused_mut, reason = "the browser tells more"))]
@@ -116,14 +162,17 @@ impl Gpu {
             info.software |= browser.is_software();
             info.subgroups = super::browser::has_feature(&device, "subgroups");
         }
-        let faults = Arc::new(Mutex::new(Faults::default()));
-        let reported = faults.clone();
-        device.on_uncaptured_error(Arc::new(move |error| locked(&reported).errors.push(error)));
-        let reported = faults.clone();
+        let fault = Arc::new(Mutex::new(None));
+        let reported = fault.clone();
+        device.on_uncaptured_error(Arc::new(move |error| {
+            locked(&reported).get_or_insert(Fault::of("a command", 0, &error));
+        }));
+        let reported = fault.clone();
         device.set_device_lost_callback(move |reason, message| {
-            locked(&reported).lost = Some(format!("{reason:?}: {message}"));
+            // What else went wrong may follow from this.
+            *locked(&reported) = Some(Fault::Lost(format!("{reason:?}: {message}")));
         });
-        Ok(Self { device, queue, limits, info, faults, scopes: Mutex::default() })
+        Ok(Self { device, queue, limits, info, fault, scopes: Mutex::default() })
     }
 
     pub fn name(&self) -> &str {
@@ -132,26 +181,24 @@ impl Gpu {
 
     /// A buffer, or why there is none, as far as that is known at once.
     pub fn buffer(&self, what: &str, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
-        self.alive()?;
-        let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
-        let buffer = self.device.create_buffer(&descriptor);
-        self.watch(what, Box::pin(memory.pop())).map_err(|error| match error {
-            Error::OutOfMemory { what, .. } => Error::OutOfMemory { what, bytes: size },
-            other => other,
-        })?;
-        Ok(buffer)
+        let create = || self.device.create_buffer(&descriptor);
+        self.scoped(what, size, wgpu::ErrorFilter::Validation, || {
+            self.scoped(what, size, wgpu::ErrorFilter::OutOfMemory, create)
+        })?
     }
 
     /// A compiled program. In a browser what is wrong with it is known only later, and reported by [`Gpu::check`].
     pub fn pipeline(&self, name: &str, text: &str, layout: &wgpu::PipelineLayout) -> Result<wgpu::ComputePipeline> {
-        self.alive()?;
-        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        self.scoped(name, 0, wgpu::ErrorFilter::Validation, || self.compiled(name, text, layout))
+    }
+
+    fn compiled(&self, name: &str, text: &str, layout: &wgpu::PipelineLayout) -> wgpu::ComputePipeline {
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(name),
             source: wgpu::ShaderSource::Wgsl(text.into()),
         });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(name),
             layout: Some(layout),
             module: &module,
@@ -162,50 +209,66 @@ impl Gpu {
                 ..Default::default()
             },
             cache: None,
-        });
-        self.watch(name, Box::pin(scope.pop()))?;
-        Ok(pipeline)
+        })
     }
 
-    /// The result of an error scope if it is known, else it is kept until it is.
-    fn watch(&self, what: &str, mut scope: Scope) -> Result<()> {
-        match scope.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(None) => Ok(()),
-            Poll::Ready(Some(error)) => Err(typed(what, &error)),
+    /// What `act` gives, unless WebGPU refuses it. Natively that is known at once; in a browser later, and then [`Gpu::check`]
+    /// tells.
+    pub fn scoped<T>(&self, what: &str, bytes: u64, filter: wgpu::ErrorFilter, act: impl FnOnce() -> T) -> Result<T> {
+        match self.watched(what, bytes, filter, act)? {
+            (done, None) => Ok(done),
+            (_, Some(fault)) => Err(fault.error(&self.info.name)),
+        }
+    }
+
+    /// Does what values depend on that others have already been promised: where it is refused, the device is of no use.
+    pub fn commit<T>(&self, what: &str, act: impl FnOnce() -> T) -> Result<T> {
+        let (done, fault) = self.watched(what, 0, wgpu::ErrorFilter::Validation, act)?;
+        if let Some(fault) = fault {
+            locked(&self.fault).get_or_insert(fault);
+        }
+        self.alive()?;
+        Ok(done)
+    }
+
+    fn watched<T>(
+        &self,
+        what: &str,
+        bytes: u64,
+        filter: wgpu::ErrorFilter,
+        act: impl FnOnce() -> T,
+    ) -> Result<(T, Option<Fault>)> {
+        self.alive()?;
+        let scope = self.device.push_error_scope(filter);
+        let done = act();
+        let mut scope: Scope = Box::pin(scope.pop());
+        let fault = match scope.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(error) => error.map(|error| Fault::of(what, bytes, &error)),
             Poll::Pending => {
-                locked(&self.scopes).push((what.to_string(), scope));
-                Ok(())
+                locked(&self.scopes).push((what.to_string(), bytes, scope));
+                None
             }
-        }
+        };
+        Ok((done, fault))
     }
 
-    /// Is the device still there?
+    /// Is the device still there, and are its values to be trusted?
     pub fn alive(&self) -> Result<()> {
-        match &locked(&self.faults).lost {
-            Some(reason) => Err(Error::DeviceLost(format!("{}: {reason}", self.info.name))),
+        match locked(&self.fault).clone() {
+            Some(fault) => Err(fault.error(&self.info.name)),
             None => Ok(()),
         }
     }
 
-    /// Everything that went wrong since this was last asked, the first of it as an error.
+    /// Waits until it is known whether all that was asked for so far was accepted.
     pub async fn check(&self) -> Result<()> {
-        self.alive()?;
         let scopes = std::mem::take(&mut *locked(&self.scopes));
-        for (what, scope) in scopes {
+        for (what, bytes, scope) in scopes {
             if let Some(error) = scope.await {
-                return Err(typed(&what, &error));
+                locked(&self.fault).get_or_insert(Fault::of(&what, bytes, &error));
             }
         }
-        self.check_reported()
-    }
-
-    /// As [`Gpu::check`], of what needs no waiting.
-    pub fn check_reported(&self) -> Result<()> {
-        self.alive()?;
-        match std::mem::take(&mut locked(&self.faults).errors).first() {
-            Some(error) => Err(typed("a command", error)),
-            None => Ok(()),
-        }
+        self.alive()
     }
 }
 

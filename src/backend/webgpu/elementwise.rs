@@ -34,6 +34,16 @@ pub(super) fn conversion(from: DType, to: DType) -> &'static str {
     }
 }
 
+/// The function that a gate is made of.
+pub(super) fn activation(gate: Gate) -> Unary {
+    match gate {
+        Gate::Silu => Unary::Silu,
+        Gate::Gelu => Unary::Gelu,
+        Gate::GeluTanh => Unary::GeluTanh,
+        Gate::Relu => Unary::Relu,
+    }
+}
+
 /// The largest number of an unsigned dtype.
 pub(super) fn limit(dtype: DType) -> u32 {
     if dtype == DType::U8 { u8::MAX.into() } else { u32::MAX }
@@ -60,14 +70,8 @@ impl WebGpuBackend {
     }
 
     pub(super) fn gated(&self, gate: Gate, a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Memory> {
-        let function = match gate {
-            Gate::Silu => Unary::Silu,
-            Gate::Gelu => Unary::Gelu,
-            Gate::GeluTanh => Unary::GeluTanh,
-            Gate::Relu => Unary::Relu,
-        };
         let job = Self::each("gated", &shader::GATED, &[a, b], out.dtype)?;
-        self.run(job.word("OP", function.name()), out)
+        self.run(job.word("OP", activation(gate).name()), out)
     }
 
     pub(super) fn binary(&self, op: Binary, a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Memory> {
@@ -145,7 +149,7 @@ impl WebGpuBackend {
     /// Blocks one after the other: contiguous parts that begin and end at words.
     fn copy_blocks(&self, op: &'static str, parts: &[View<'_>], out: &Meta) -> Result<Memory> {
         let encoding = Encoding::Blocks(out.dtype);
-        let memory = self.pool.memory(encoding, out.shape.elements(), None, op)?;
+        let memory = self.result(op, encoding, out.shape.elements())?;
         let mut to = 0;
         for part in parts {
             let range = part.layout.contiguous_range();
@@ -192,7 +196,7 @@ impl WebGpuBackend {
         let mut job = Job::threads(op, &shader::DEQUANTIZE, Class::of(out.dtype), &[memory_of(x)?], out.dtype, params)
             .word("CONVERT", conversion(DType::F32, out.dtype))
             .number("LIMIT", limit(out.dtype));
-        job.eights = true;
+        job.eights = 0b1;
         self.run(job, out)
     }
 

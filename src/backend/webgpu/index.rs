@@ -88,17 +88,39 @@ impl WebGpuBackend {
         } else {
             table.clone()
         };
-        let &[rows, columns] = table.layout.dims() else { return Err(Error::argument(OP, "takes a matrix")) };
+        let &[rows, _] = table.layout.dims() else { return Err(Error::argument(OP, "takes a matrix")) };
         some_rows(OP, rows, out)?;
+        let memory = self.fresh(OP, out.dtype, out.shape.elements())?;
+        if out.shape.elements() > 0 {
+            self.embed(ids, &table, 0, rows, out, &memory)?;
+        }
+        Ok(memory)
+    }
+
+    /// Those of the ids among rows `first..` of a table of `all` rows that are in this part of it.
+    pub(super) fn embed(
+        &self,
+        ids: &View<'_>,
+        table: &View<'_>,
+        first: usize,
+        all: usize,
+        out: &Meta,
+        result: &Memory,
+    ) -> Result<()> {
+        const OP: &str = "embedding";
+        let &[rows, columns] = table.layout.dims() else { return Err(Error::argument(OP, "takes a matrix")) };
         let distance = table.layout.strides()[0];
         let count = ids.layout.shape().elements() * columns.div_ceil(8);
-        let mut params = Params::over(OP, &[(0, ids.layout)])?.k(OP, [columns, distance, rows, 0])?.count(OP, count)?;
+        let mut params = Params::over(OP, &[(0, ids.layout)])?
+            .k(OP, [columns, distance, all, first])?
+            .count(OP, count)?
+            .inner_words(OP, 0, &[rows])?;
         params.start(OP, 1, table.layout.start())?;
-        let operands = [memory_of(ids)?, memory_of(&table)?];
+        let operands = [memory_of(ids)?, memory_of(table)?];
         let mut job = Job::threads(OP, &shader::EMBEDDING, Class::Float, &operands, out.dtype, params)
             .word("INDEX", index_function(ids.dtype));
-        job.eights = true;
-        self.run(job, out)
+        job.eights = 0b10;
+        self.recorder.record(job, result)
     }
 
     /// A copy of a matrix whose rows' elements do not adjoin; `None` if they do.
@@ -118,14 +140,16 @@ impl WebGpuBackend {
         const OP: &str = "max_pool2d";
         let spans: Vec<u32> =
             [rows, columns].iter().flat_map(|w| w.spans.iter().flatten()).map(|&n| n as u32).collect();
-        let spans = self.hold(bytemuck::cast_slice(&spans), DType::U32)?;
+        let count = spans.len().into();
+        let spans = self.hold(bytemuck::cast_slice(&spans), DType::U32, &count)?;
+        let spans = View { storage: &spans, layout: &Layout::contiguous(count), dtype: DType::U32 };
         let (dims, strides) = (x.layout.dims(), x.layout.strides());
         let images = Layout::new(dims[..2].into(), strides[..2].to_vec(), x.layout.start());
         let params = Params::over(OP, &[(0, &images)])?
             .inner_words(OP, 0, &[strides[2], strides[3], dims[3]])?
             .k(OP, [rows.spans.len(), columns.spans.len(), rows.step, columns.step])?
             .count(OP, out.shape.elements())?;
-        let operands = [memory_of(x)?, &spans];
+        let operands = [memory_of(x)?, memory_of(&spans)?];
         self.run(Job::threads(OP, &shader::MAX_INDICES, Class::of(x.dtype), &operands, out.dtype, params), out)
     }
 }

@@ -80,6 +80,14 @@ pub(super) struct Raw {
     pub size: u64,
     /// The batch of commands that last named it.
     pub last_use: AtomicU64,
+    /// Bytes of all buffers, this one's among them.
+    all: Arc<AtomicU64>,
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.size, Ordering::Relaxed);
+    }
 }
 
 /// Memory of tensors: a buffer that goes back to the pool with the last tensor.
@@ -135,6 +143,10 @@ pub(super) struct Pool {
     stats: Arc<Stats>,
     free: Mutex<Free>,
     next: AtomicU64,
+    /// Bytes of all buffers that there are.
+    all: Arc<AtomicU64>,
+    /// How many those may be.
+    max_memory: u64,
 }
 
 #[derive(Default)]
@@ -154,8 +166,13 @@ fn size_class(bytes: u64) -> u64 {
 }
 
 impl Pool {
-    pub fn new(gpu: Arc<Gpu>, stats: Arc<Stats>) -> Self {
-        Self { gpu, stats, free: Mutex::default(), next: AtomicU64::new(1) }
+    pub fn new(gpu: Arc<Gpu>, stats: Arc<Stats>, max_memory: u64) -> Self {
+        Self { gpu, stats, free: Mutex::default(), next: AtomicU64::new(1), all: Arc::default(), max_memory }
+    }
+
+    /// The largest buffer, in bytes: what a kernel can see at once.
+    pub fn most(&self) -> u64 {
+        self.gpu.limits.max_buffer_size.min(self.gpu.limits.max_storage_buffer_binding_size) / 4 * 4
     }
 
     fn free(&self) -> std::sync::MutexGuard<'_, Free> {
@@ -171,10 +188,14 @@ impl Pool {
         what: &str,
     ) -> Result<Memory> {
         let size = (encoding.bytes(elements) as u64).next_multiple_of(4);
-        let size = if size > KEPT { size } else { size_class(size) };
+        let size = if size > KEPT { size } else { size_class(size).min(self.most()).max(size) };
         let raw = match self.take(size, unused_by) {
             Some(raw) => raw,
-            None => self.make(size, what)?,
+            None => match self.make(size, what) {
+                // What waits for reuse makes room.
+                Err(Error::OutOfMemory { .. }) if self.release() => self.make(size, what)?,
+                made => made?,
+            },
         };
         Ok(Memory { raw: Some(raw), pool: self.clone(), encoding, elements })
     }
@@ -196,7 +217,7 @@ impl Pool {
     }
 
     fn make(&self, size: u64, what: &str) -> Result<Arc<Raw>> {
-        let most = self.gpu.limits.max_buffer_size.min(self.gpu.limits.max_storage_buffer_binding_size);
+        let most = self.most();
         if size > most {
             let message = format!(
                 "{what} of {size} bytes is larger than the {most} bytes that {} binds at once",
@@ -204,12 +225,26 @@ impl Pool {
             );
             return Err(Error::Device { op: "webgpu", message });
         }
+        if self.all.load(Ordering::Relaxed).saturating_add(size) > self.max_memory {
+            return Err(Error::OutOfMemory { what: format!("{what} on the GPU"), bytes: size });
+        }
         use wgpu::BufferUsages as Usage;
         let usage = Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST;
         let buffer = self.gpu.buffer(what, size, usage)?;
         Stats::add(&self.stats.buffers, 1);
+        self.all.fetch_add(size, Ordering::Relaxed);
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Raw { id, buffer, size, last_use: AtomicU64::new(0) }))
+        Ok(Arc::new(Raw { id, buffer, size, last_use: AtomicU64::new(0), all: self.all.clone() }))
+    }
+
+    /// Gives all that waits back to the system. Was there anything?
+    fn release(&self) -> bool {
+        let mut free = self.free();
+        free.by_size.clear();
+        free.bytes = 0;
+        let (raws, before) = (std::mem::take(&mut free.raws), free.destroyed.len());
+        free.destroyed.extend(raws.keys());
+        free.destroyed.len() > before
     }
 
     fn give_back(&self, raw: Arc<Raw>) {

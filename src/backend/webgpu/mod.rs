@@ -9,6 +9,8 @@ mod attention;
 mod browser;
 mod device;
 mod elementwise;
+#[cfg(test)]
+mod failure_tests;
 mod index;
 mod memory;
 mod norm;
@@ -17,26 +19,34 @@ mod product;
 mod read;
 mod recorder;
 mod reduce;
+mod rows;
+mod sample;
 mod shader;
+mod split;
 mod stats;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod upload;
+#[cfg(test)]
+mod upload_tests;
 
 pub use device::AdapterInfo;
+pub(crate) use device::Opening;
 pub use stats::DeviceStats;
 
-use super::{Backend, LocalFuture, Meta, Storage, View, cpu::Buffer};
+use super::{Backend, Meta, Reading, Storage, Upload, View, cpu::Buffer};
 use crate::{
     dtype::DType,
     error::{Error, Result},
     layout::Layout,
-    op::{Op, Reduce},
+    op::{Op, Reduce, first_weight},
     shape::Shape,
 };
 use device::Gpu;
 use memory::{Encoding, Memory, Pool};
 use params::Params;
 use recorder::{Job, Recorder};
+use rows::{Finish, Products};
 use shader::Class;
 use stats::Stats;
 use std::sync::Arc;
@@ -46,8 +56,8 @@ pub struct WebGpuBackend {
     gpu: Arc<Gpu>,
     pool: Arc<Pool>,
     stats: Arc<Stats>,
-    recorder: Recorder,
-    staging: read::Staging,
+    recorder: Arc<Recorder>,
+    staging: Arc<read::Staging>,
     /// Fresh memory is filled with NaN, so that what was not written shows.
     poison: bool,
 }
@@ -61,17 +71,17 @@ impl WebGpuBackend {
     /// # Errors
     /// When there is none, or it gives no device.
     pub async fn open() -> Result<Self> {
-        Self::open_with(false).await
+        Self::open_with(Opening::default()).await
     }
 
-    /// As [`WebGpuBackend::open`]; `poison` is for tests.
-    pub(crate) async fn open_with(poison: bool) -> Result<Self> {
-        let gpu = Arc::new(Gpu::open().await?);
+    /// As [`WebGpuBackend::open`], as tests want it.
+    pub(crate) async fn open_with(opening: Opening) -> Result<Self> {
+        let gpu = Arc::new(Gpu::open(opening).await?);
         let stats = Arc::new(Stats::default());
-        let pool = Arc::new(Pool::new(gpu.clone(), stats.clone()));
-        let recorder = Recorder::new(gpu.clone(), pool.clone(), stats.clone())?;
+        let pool = Arc::new(Pool::new(gpu.clone(), stats.clone(), opening.max_memory));
+        let recorder = Arc::new(Recorder::new(gpu.clone(), pool.clone(), stats.clone())?);
         gpu.check().await?;
-        Ok(Self { gpu, pool, stats, recorder, staging: read::Staging::default(), poison })
+        Ok(Self { gpu, pool, stats, recorder, staging: Arc::default(), poison: opening.poison })
     }
 
     /// What the adapter is.
@@ -90,6 +100,11 @@ impl WebGpuBackend {
     /// Memory for a result.
     fn fresh(&self, op: &'static str, dtype: DType, elements: usize) -> Result<Memory> {
         let encoding = Encoding::written(dtype).ok_or_else(|| unheld(op, dtype))?;
+        self.result(op, encoding, elements)
+    }
+
+    /// As [`WebGpuBackend::fresh`], held in some way.
+    fn result(&self, op: &'static str, encoding: Encoding, elements: usize) -> Result<Memory> {
         params::word(op, elements)?;
         let memory = self.pool.memory(encoding, elements, None, op)?;
         if self.poison && elements > 0 {
@@ -111,17 +126,15 @@ impl WebGpuBackend {
     }
 
     /// Bytes in row-major order as uploaded: integers of 64 bits shortened.
-    fn hold(&self, bytes: &[u8], dtype: DType) -> Result<Memory> {
-        let encoding = Encoding::uploaded(dtype).ok_or_else(|| unheld("upload", dtype))?;
-        let elements = bytes.len() / dtype.block_bytes() * dtype.block_len();
-        let memory = self.pool.memory(encoding, elements, Some(self.recorder.batch()), "a tensor")?;
+    fn hold(&self, bytes: &[u8], dtype: DType, shape: &Shape) -> Result<Storage> {
+        let mut filling = self.filling(dtype, shape)?;
         if dtype == DType::I64 {
             let short = bytes.chunks_exact(8).map(short_integer).collect::<Result<Vec<_>>>()?;
-            self.recorder.upload(&memory, bytemuck::cast_slice(&short))?;
+            filling.put(bytemuck::cast_slice(&short))?;
         } else {
-            self.recorder.upload(&memory, bytes)?;
+            filling.put(bytes)?;
         }
-        Ok(memory)
+        filling.done()
     }
 }
 
@@ -143,27 +156,20 @@ fn unheld(op: &'static str, dtype: DType) -> Error {
     Error::Device { op, message }
 }
 
+/// The norm, and the weights behind it, of an operation that may have one.
+fn normed<'a>(norm: Option<f64>, inputs: &'a [View<'a>]) -> (Option<(&'a View<'a>, f64)>, &'a [View<'a>]) {
+    (norm.map(|eps| (&inputs[1], eps)), &inputs[first_weight(norm)..])
+}
+
 /// The operand's memory.
 fn memory_of<'a>(view: &View<'a>) -> Result<&'a Memory> {
     let not_here = || Error::Device { op: "webgpu", message: "an operand is not in memory of the GPU".into() };
     view.storage.as_any().downcast_ref().ok_or_else(not_here)
 }
 
-impl Backend for WebGpuBackend {
-    fn name(&self) -> &'static str {
-        "webgpu"
-    }
-    fn supports(&self, dtype: DType) -> bool {
-        Encoding::uploaded(dtype).is_some()
-    }
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-    fn upload(&self, bytes: Buffer, dtype: DType, _shape: &Shape) -> Result<Storage> {
-        Ok(Arc::new(self.hold(bytes.bytes(), dtype)?))
-    }
-    fn execute(&self, op: &Op, inputs: &[View<'_>], out: &Meta) -> Result<Option<Storage>> {
-        self.gpu.alive()?;
+impl WebGpuBackend {
+    /// Runs an operation whose operands are each in one memory.
+    fn execute_whole(&self, op: &Op, inputs: &[View<'_>], out: &Meta) -> Result<Option<Storage>> {
         let x = &inputs[0];
         let name = op.name();
         let result = match op {
@@ -198,19 +204,66 @@ impl Backend for WebGpuBackend {
                 return Ok(self.attention((*scale, *causal, *window, *softcap), inputs, out)?.map(stored));
             }
             Op::MaxIndices { rows, columns } => self.max_indices(rows, columns, x, out)?,
-            Op::Linears { .. } | Op::GatedLinears { .. } | Op::LinearAdd | Op::RmsNormAdd { .. } | Op::Heads(_) => {
-                return Ok(None);
+            Op::Linears { norm } => {
+                let (norm, weights) = normed(*norm, inputs);
+                let products = Products { op: name, x, norm, weights, finish: Finish::Plain };
+                return Ok(self.products(products, out)?.map(stored));
             }
+            Op::GatedLinears { gate, norm } => {
+                let (norm, weights) = normed(*norm, inputs);
+                let products = Products { op: name, x, norm, weights, finish: Finish::Gate(*gate) };
+                return Ok(self.products(products, out)?.map(stored));
+            }
+            Op::LinearAdd => {
+                let finish = Finish::Residual(&inputs[2]);
+                let products = Products { op: name, x, norm: None, weights: &inputs[1..2], finish };
+                return Ok(self.products(products, out)?.map(stored));
+            }
+            Op::RmsNormAdd { eps } => self.norm(name, *eps, inputs, out)?,
+            Op::Heads(heads) => self.heads(heads, inputs, out)?,
+            Op::Sample(sampling) => self.sample(sampling, x, out)?,
             // Their decompositions run; a custom operation without one is an error that names it.
             Op::Conv(_) | Op::ConvTranspose(_) | Op::Rfft | Op::Irfft { .. } | Op::Custom(_) => return Ok(None),
         };
         Ok(Some(stored(result)))
     }
+}
+
+impl Backend for WebGpuBackend {
+    fn name(&self) -> &'static str {
+        "webgpu"
+    }
+    fn supports(&self, dtype: DType) -> bool {
+        Encoding::uploaded(dtype).is_some()
+    }
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+    fn upload(&self, bytes: Buffer, dtype: DType, shape: &Shape) -> Result<Storage> {
+        self.hold(bytes.bytes(), dtype, shape)
+    }
+    fn begin_upload(&self, dtype: DType, shape: &Shape) -> Result<Option<Box<dyn Upload>>> {
+        // Whose numbers are shortened on the way, or not held.
+        if matches!(dtype, DType::I64 | DType::F64) {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(self.filling(dtype, shape)?)))
+    }
+    fn execute(&self, op: &Op, inputs: &[View<'_>], out: &Meta) -> Result<Option<Storage>> {
+        self.gpu.alive()?;
+        match self.execute_split(op, inputs, out)? {
+            Some(result) => Ok(result),
+            None => self.execute_whole(op, inputs, out),
+        }
+    }
     fn write_slice(&self, target: Storage, layout: &Layout, source: &View<'_>) -> Result<Storage> {
         self.write(target, layout, source)
     }
-    fn read<'a>(&'a self, view: View<'a>) -> LocalFuture<'a, Result<Buffer>> {
-        Box::pin(self.read_back(view))
+    fn read(&self, view: View<'_>) -> Reading {
+        match self.begin_reading(&view) {
+            Ok(reading) => Box::pin(reading.finish()),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
     }
 }
 

@@ -137,14 +137,19 @@ impl Params {
         self.words[at::K..at::K + 2].copy_from_slice(&values);
         self
     }
-    /// The kernel's own floats.
-    pub fn f(mut self, values: [f32; 2]) -> Self {
-        self.words[at::F..at::F + 2].copy_from_slice(&values.map(f32::to_bits));
+    /// The kernel's own floats, at most four.
+    pub fn f<const N: usize>(mut self, values: [f32; N]) -> Self {
+        self.words[at::F..at::F + N].copy_from_slice(&values.map(f32::to_bits));
         self
     }
     /// Numbers in the place of the inner shape, from `first` on.
     pub fn inner_words(mut self, op: &'static str, first: usize, values: &[usize]) -> Result<Self> {
         self.put(op, at::INNER + first, values)?;
+        Ok(self)
+    }
+    /// Numbers in the place of the strides of half an operand.
+    pub fn strides(mut self, op: &'static str, half: usize, values: [usize; 4]) -> Result<Self> {
+        self.put(op, at::STRIDES + 4 * half, &values)?;
         Ok(self)
     }
     /// How many results, where that is not the number of elements of the shape.

@@ -8,6 +8,7 @@ use super::{
     norm::BIAS_STRIDE,
     params::Params,
     recorder::{Groups, Job},
+    rows::{Finish, Products},
     shader::{self, Class, pieces},
 };
 use crate::{
@@ -18,11 +19,6 @@ use crate::{
 
 /// Rows and columns of the results of one workgroup.
 const TILE: usize = 64;
-/// Up to so many rows are multiplied one by one.
-const FEW_ROWS: usize = 8;
-/// Results of one workgroup, and its threads, when rows are multiplied one by one.
-const COLUMNS: usize = 4;
-const ROW_THREADS: u32 = 64;
 
 impl WebGpuBackend {
     pub(super) fn matmul(&self, a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Memory> {
@@ -59,15 +55,17 @@ impl WebGpuBackend {
         let (x_layout, w_layout) = (moved(&x_copy, x), moved(&w_copy, w));
         let x = View { storage: x_copy.as_ref().map_or(x.storage, |(s, _)| s), layout: &x_layout, dtype: x.dtype };
         let w = View { storage: w_copy.as_ref().map_or(w.storage, |(s, _)| s), layout: &w_layout, dtype: w.dtype };
+        let finish = bias.first().map_or(Finish::Plain, Finish::Bias);
+        let products = Products { op: OP, x: &x, norm: None, weights: std::slice::from_ref(&w), finish };
+        if let Some(found) = self.products(products, out)? {
+            return Ok(found);
+        }
         let &[n, k] = w.layout.dims() else { return Err(Error::argument(OP, "takes a matrix of weights")) };
         let last = x.layout.dims().len() - 1;
         let rows = Layout::new(x.layout.dims()[..last].into(), x.layout.strides()[..last].to_vec(), 0);
         let (m, distance) = (rows.shape().elements(), row_distance(&rows, k).unwrap_or(k));
-        let mut params = Params::new(OP, out.shape.elements())?.k(OP, [m, n, k, 0])?.inner_words(
-            OP,
-            0,
-            &[distance, w.layout.strides()[0]],
-        )?;
+        let distances = [distance, w.layout.strides()[0]];
+        let mut params = Params::new(OP, out.shape.elements())?.k(OP, [m, n, k, 0])?.inner_words(OP, 0, &distances)?;
         params.start(OP, 0, x.layout.start())?;
         params.start(OP, 1, w.layout.start())?;
         let mut operands = vec![memory_of(&x)?, memory_of(&w)?];
@@ -76,21 +74,11 @@ impl WebGpuBackend {
             params.start(OP, 2, bias.layout.start())?;
             params = params.inner_words(OP, BIAS_STRIDE, &[bias.layout.strides()[0]])?;
         }
-        let few = m <= FEW_ROWS;
-        let kernel = if few { &shader::LINEAR_ROW } else { &shader::LINEAR_TILE };
-        let mut job = Job::threads(OP, kernel, Class::Float, &operands, out.dtype, params).piece(if bias.is_empty() {
-            pieces::WITHOUT_BIAS
-        } else {
-            pieces::WITH_BIAS
-        });
-        job.eights = true;
-        if few {
-            job.workgroup = ROW_THREADS;
-            job.groups = Groups::Lines(n.div_ceil(COLUMNS) * m);
-            job = job.number("COLUMNS", COLUMNS as u32);
-        } else {
-            job.groups = Groups::Grid(n.div_ceil(TILE), m.div_ceil(TILE), 1);
-        }
+        let bias = if bias.is_empty() { pieces::WITHOUT_BIAS } else { pieces::WITH_BIAS };
+        let kernel = &shader::LINEAR_TILE;
+        let mut job = Job::threads(OP, kernel, Class::Float, &operands, out.dtype, params).piece(bias);
+        job.eights = 0b10;
+        job.groups = Groups::Grid(n.div_ceil(TILE), m.div_ceil(TILE), 1);
         self.run(job, out)
     }
 }

@@ -3,19 +3,23 @@
 
 use super::{
     WebGpuBackend,
+    device::Gpu,
     memory::{Encoding, Memory},
     memory_of,
     recorder::ReadBack,
+    split::Split,
     stats::Stats,
 };
 use crate::{
     backend::{Meta, View, cpu::Buffer},
     dtype::DType,
     error::{Error, Result},
+    layout::Layout,
 };
 use half::{bf16, f16};
 use std::{
     future::poll_fn,
+    ops::Range,
     sync::{Arc, Mutex, PoisonError},
     task::{Poll, Waker},
 };
@@ -53,69 +57,134 @@ fn failed(message: impl Into<String>) -> Error {
     Error::Device { op: "to_vec", message: message.into() }
 }
 
+/// Elements on their way to the host.
+pub(super) struct UnderWay {
+    gpu: Arc<Gpu>,
+    /// What of them lies in one memory each, in order.
+    parts: Vec<Mapped>,
+    dtype: DType,
+}
+
+struct Mapped {
+    buffer: wgpu::Buffer,
+    range: Range<usize>,
+    encoding: Encoding,
+    /// Where the buffer goes when it was read.
+    staging: Arc<Staging>,
+    mapping: Arc<Mutex<Mapping>>,
+    #[cfg(not(target_arch = "wasm32"))]
+    submission: Option<wgpu::SubmissionIndex>,
+}
+
 impl WebGpuBackend {
-    /// The view's elements in row-major order.
-    pub(super) async fn read_back(&self, view: View<'_>) -> Result<Buffer> {
+    /// Copies the view's elements, in row-major order, to where the host can read them once that is done.
+    pub(super) fn begin_reading(&self, view: &View<'_>) -> Result<UnderWay> {
         Stats::add(&self.stats.reads, 1);
-        let memory = memory_of(&view)?;
-        let elements = view.layout.shape().elements();
-        let copied;
-        let (memory, start) = match view.layout.contiguous_range() {
-            Some(range) => (memory, range.start),
-            None => {
-                let out = Meta { shape: view.layout.shape().clone(), dtype: view.dtype };
-                copied = self.copy("to_vec", &view, &out)?;
-                (&copied, 0)
+        let mut parts = Vec::new();
+        let range = view.layout.contiguous_range();
+        if let Some(split) = view.storage.as_any().downcast_ref::<Split>() {
+            let Some(range) = range else {
+                return Err(failed("the elements are in parts and do not adjoin"));
+            };
+            for part in &split.parts {
+                let (start, end) = (range.start.max(part.first), range.end.min(part.first + part.elements));
+                if start < end {
+                    let layout = Layout::contiguous(part.elements);
+                    let memory = memory_of(&View { storage: &part.memory, layout: &layout, dtype: view.dtype })?;
+                    parts.push(self.map(memory, start - part.first, end - start)?);
+                }
             }
-        };
-        let bytes = self.bytes(memory, start, elements).await?;
-        decoded(&bytes, memory.encoding, view.dtype)
+        } else if view.layout.shape().elements() > 0 {
+            let copied;
+            let (memory, start) = match range {
+                Some(range) => (memory_of(view)?, range.start),
+                None => {
+                    let out = Meta { shape: view.layout.shape().clone(), dtype: view.dtype };
+                    copied = self.copy("to_vec", view, &out)?;
+                    (&copied, 0)
+                }
+            };
+            parts.push(self.map(memory, start, view.layout.shape().elements())?);
+        }
+        Ok(UnderWay { gpu: self.gpu.clone(), parts, dtype: view.dtype })
     }
 
-    /// Bytes of so many elements as they are held.
-    async fn bytes(&self, memory: &Memory, start: usize, elements: usize) -> Result<Vec<u8>> {
+    /// Has so many elements copied to a buffer that the host can map.
+    fn map(&self, memory: &Memory, start: usize, elements: usize) -> Result<Mapped> {
         let (from, len) = (memory.encoding.bytes(start), memory.encoding.bytes(elements));
         // Copies begin and end at words.
         let first = from / 4 * 4;
-        let size = (from + len).next_multiple_of(4) - first;
-        if len == 0 {
-            self.gpu.check().await?;
-            return Ok(Vec::new());
-        }
-        let staging = match self.staging.take(size as u64) {
-            Some(staging) => staging,
+        let size = ((from + len).next_multiple_of(4) - first) as u64;
+        let buffer = match self.staging.take(size) {
+            Some(buffer) => buffer,
             None => {
                 Stats::add(&self.stats.buffers, 1);
                 let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-                self.gpu.buffer("a value to read", (size as u64).next_power_of_two().max(4096), usage)?
+                self.gpu.buffer("a value to read", size.next_power_of_two().max(4096), usage)?
             }
         };
-        let read = ReadBack { from: memory.raw(), start: first as u64, bytes: size as u64, to: &staging };
-        self.recorder.flush(Some(read))?;
-        self.mapped(&staging, size as u64).await?;
-        let range = staging.slice(..size as u64).get_mapped_range().map_err(|e| failed(e.to_string()))?;
-        let bytes = range[from - first..from - first + len].to_vec();
-        drop(range);
-        staging.unmap();
-        self.staging.give_back(staging);
-        self.gpu.check().await?;
-        Ok(bytes)
-    }
-
-    async fn mapped(&self, staging: &wgpu::Buffer, size: u64) -> Result<()> {
+        let read = ReadBack { from: memory.raw(), start: first as u64, bytes: size, to: &buffer };
+        // A browser tells of the mapping by itself.
+        #[cfg_attr(target_arch = "wasm32", expect(unused_variables))]
+        let submission = self.recorder.flush(Some(read))?;
         let mapping = Arc::new(Mutex::new(Mapping::default()));
         let told = mapping.clone();
-        staging.slice(..size).map_async(wgpu::MapMode::Read, move |result| {
+        buffer.slice(..size).map_async(wgpu::MapMode::Read, move |result| {
             let mut mapping = told.lock().unwrap_or_else(PoisonError::into_inner);
             mapping.result = Some(result);
             if let Some(waker) = mapping.waker.take() {
                 waker.wake();
             }
         });
+        Ok(Mapped {
+            buffer,
+            range: from - first..from - first + len,
+            encoding: memory.encoding,
+            staging: self.staging.clone(),
+            mapping,
+            #[cfg(not(target_arch = "wasm32"))]
+            submission,
+        })
+    }
+}
+
+impl UnderWay {
+    /// The elements, once they are there; natively the device is polled until then.
+    pub async fn finish(self) -> Result<Buffer> {
+        let (mut all, mut first) = (Vec::new(), None);
+        for mapped in self.parts {
+            let elements = mapped.read(&self.gpu, self.dtype).await?;
+            match &first {
+                None => first = Some(elements),
+                Some(first) => {
+                    if all.is_empty() {
+                        all.extend_from_slice(first.bytes());
+                    }
+                    all.extend_from_slice(elements.bytes());
+                }
+            }
+        }
+        match first {
+            Some(first) if all.is_empty() => Ok(first),
+            Some(_) => Buffer::copy_from(&all),
+            None => {
+                self.gpu.check().await?;
+                Buffer::copy_from(&[])
+            }
+        }
+    }
+}
+
+impl Mapped {
+    async fn read(self, gpu: &Gpu, dtype: DType) -> Result<Buffer> {
         #[cfg(not(target_arch = "wasm32"))]
-        self.gpu.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| failed(e.to_string()))?;
+        {
+            // Not for what was submitted later.
+            let until = wgpu::PollType::Wait { submission_index: self.submission, timeout: None };
+            gpu.device.poll(until).map_err(|e| failed(e.to_string()))?;
+        }
         let result = poll_fn(|context| {
-            let mut mapping = mapping.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut mapping = self.mapping.lock().unwrap_or_else(PoisonError::into_inner);
             match mapping.result.take() {
                 Some(result) => Poll::Ready(result),
                 None => {
@@ -125,8 +194,15 @@ impl WebGpuBackend {
             }
         })
         .await;
-        self.gpu.check().await?;
-        result.map_err(|e| failed(e.to_string()))
+        gpu.check().await?;
+        result.map_err(|e| failed(e.to_string()))?;
+        let size = self.range.end.next_multiple_of(4) as u64;
+        let view = self.buffer.slice(..size).get_mapped_range().map_err(|e| failed(e.to_string()))?;
+        let elements = decoded(&view[self.range.clone()], self.encoding, dtype);
+        drop(view);
+        self.buffer.unmap();
+        self.staging.give_back(self.buffer);
+        elements
     }
 }
 

@@ -24,8 +24,8 @@ const SLOTS: usize = 1024;
 const SLOT_BYTES: u64 = WORDS as u64 * 4;
 /// Bind groups kept.
 const BIND_GROUPS: usize = 16 * 1024;
-/// Uploaded bytes after which the queue is told to begin, since they wait in memory of their own.
-const STAGED: u64 = 32 << 20;
+/// Uploaded bytes under way at most (and the piece that comes to it), since they wait in memory of their own.
+pub(super) const STAGED: u64 = 32 << 20;
 /// Threads of a workgroup unless a job says otherwise.
 const WORKGROUP: u32 = 256;
 
@@ -45,8 +45,10 @@ pub(super) struct Job<'a> {
     pub kernel: &'static Kernel,
     pub class: Class,
     pub inputs: Vec<&'a Memory>,
-    /// Whether the second operand is read eight weights at a time.
-    pub eights: bool,
+    /// What the operands are called in the shader.
+    pub names: Vec<&'static str>,
+    /// Which operands are read eight elements at a time: a bit for each.
+    pub eights: u32,
     /// Whether operands are read as words, whatever they hold.
     pub words: bool,
     /// How the result is rounded.
@@ -74,7 +76,8 @@ impl<'a> Job<'a> {
             kernel,
             class,
             inputs: inputs.to_vec(),
-            eights: false,
+            names: shader::NAMES[..inputs.len()].to_vec(),
+            eights: 0,
             words: false,
             result,
             values: Vec::new(),
@@ -142,14 +145,14 @@ pub(super) struct Recorder {
     pool: Arc<Pool>,
     stats: Arc<Stats>,
     state: Mutex<State>,
-    /// Of one to five buffers.
+    /// Of one to six buffers.
     layouts: Vec<(wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
     uniform: wgpu::Buffer,
 }
 
 impl Recorder {
     pub fn new(gpu: Arc<Gpu>, pool: Arc<Pool>, stats: Arc<Stats>) -> Result<Self> {
-        let layouts = (1..=5).map(|buffers| layout(&gpu.device, buffers)).collect();
+        let layouts = (1..=6).map(|buffers| layout(&gpu.device, buffers)).collect();
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let uniform = gpu.buffer("uniforms", SLOTS as u64 * SLOT_BYTES, usage)?;
         let state = State {
@@ -214,6 +217,7 @@ impl Recorder {
             kernel: job.kernel.name,
             class: job.class,
             inputs: job.inputs.iter().map(|m| if job.words { Encoding::U32 } else { m.encoding }).collect(),
+            names: job.names,
             eights: job.eights,
             result: job.result,
             values,
@@ -232,39 +236,112 @@ impl Recorder {
         Ok(pipeline)
     }
 
-    /// Writes bytes into a buffer that no recorded kernel names.
-    pub fn upload(&self, target: &Memory, bytes: &[u8]) -> Result<()> {
-        self.gpu.alive()?;
+    /// Writes bytes at a word of a buffer that no recorded kernel names. Natively waits while too many are under way.
+    pub fn upload(&self, target: &Memory, at: u64, bytes: &[u8]) -> Result<()> {
+        let write = || self.write(target, at, bytes);
+        self.gpu.scoped("bytes to upload", bytes.len() as u64, wgpu::ErrorFilter::OutOfMemory, write)?;
+        self.staged(bytes.len())?;
+        #[cfg(not(target_arch = "wasm32"))]
+        if self.full() {
+            let done = self.gpu.device.poll(wgpu::PollType::wait_indefinitely());
+            done.map_err(|e| Error::Device { op: "upload", message: e.to_string() })?;
+            self.arrived();
+        }
+        self.gpu.alive()
+    }
+
+    /// As [`Recorder::upload`], of words in JavaScript's memory.
+    #[cfg(target_arch = "wasm32")]
+    pub fn upload_js(&self, target: &Memory, at: u64, words: &js_sys::Uint8Array) -> Result<()> {
+        let no_handle = || Error::Device { op: "upload", message: "this is not the browser's WebGPU".into() };
+        let queue = self.gpu.queue.as_webgpu().ok_or_else(no_handle)?;
+        let buffer = target.raw().buffer.as_webgpu().ok_or_else(no_handle)?;
+        let refused = |e: wasm_bindgen::JsValue| Error::Device { op: "upload", message: format!("{e:?}") };
+        queue.write_buffer_with_f64_and_u8_array(buffer, at as f64, words).map_err(refused)?;
+        self.staged(words.length() as usize)
+    }
+
+    /// Writes bytes at a word; the last word is filled with zeros.
+    pub fn write(&self, target: &Memory, at: u64, bytes: &[u8]) {
         let whole = bytes.len() / 4 * 4;
         let buffer = &target.raw().buffer;
-        self.gpu.queue.write_buffer(buffer, 0, &bytes[..whole]);
+        self.gpu.queue.write_buffer(buffer, at, &bytes[..whole]);
         if whole < bytes.len() {
             let mut last = [0; 4];
             last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
-            self.gpu.queue.write_buffer(buffer, whole as u64, &last);
+            self.gpu.queue.write_buffer(buffer, at + whole as u64, &last);
         }
-        Stats::add(&self.stats.uploads, 1);
-        let mut state = self.state();
-        state.staged += bytes.len() as u64;
-        if state.staged > STAGED {
-            state.staged = 0;
-            self.gpu.queue.submit([]);
-            #[cfg(not(target_arch = "wasm32"))]
-            let _ = self.gpu.device.poll(wgpu::PollType::Poll);
-        }
-        self.gpu.check_reported()
     }
 
-    /// Runs all that is recorded.
-    pub fn flush(&self, read: Option<ReadBack<'_>>) -> Result<()> {
+    /// Counts bytes on their way, and has the queue begin when there are many.
+    fn staged(&self, bytes: usize) -> Result<()> {
+        let mut state = self.state();
+        state.staged += bytes as u64;
+        Stats::most(&self.stats.staged, state.staged);
+        if state.staged >= STAGED {
+            self.gpu.commit("uploads", || self.gpu.queue.submit([]))?;
+        }
+        Ok(())
+    }
+
+    /// Are as many bytes under way as may be?
+    fn full(&self) -> bool {
+        self.state().staged >= STAGED
+    }
+
+    fn arrived(&self) {
+        self.state().staged = 0;
+    }
+
+    /// Returns when bytes may be uploaded again: no more than a bound are on their way at once.
+    pub async fn room(&self) -> Result<()> {
+        if self.full() {
+            let done = Arc::new(Mutex::new((false, None::<std::task::Waker>)));
+            let told = done.clone();
+            self.gpu.queue.on_submitted_work_done(move || {
+                let mut done = told.lock().unwrap_or_else(PoisonError::into_inner);
+                done.0 = true;
+                if let Some(waker) = done.1.take() {
+                    waker.wake();
+                }
+            });
+            std::future::poll_fn(|context| {
+                let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                done.1 = Some(context.waker().clone());
+                if done.0 { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            })
+            .await;
+            self.arrived();
+        }
+        self.gpu.alive()
+    }
+
+    /// Runs all that is recorded; the result is what to wait for.
+    pub fn flush(&self, read: Option<ReadBack<'_>>) -> Result<Option<wgpu::SubmissionIndex>> {
         self.submit(&mut self.state(), read)
     }
 
-    fn submit(&self, state: &mut State, read: Option<ReadBack<'_>>) -> Result<()> {
+    fn submit(&self, state: &mut State, read: Option<ReadBack<'_>>) -> Result<Option<wgpu::SubmissionIndex>> {
         if state.open.is_empty() && read.is_none() {
-            return Ok(());
+            return Ok(None);
         }
         self.gpu.alive()?;
+        let what = format!("a batch of {} kernels", state.open.len());
+        let submission = self.gpu.commit(&what, || self.encode(state, read))?;
+        Stats::add(&self.stats.submits, 1);
+        state.open.clear();
+        state.uniforms.clear();
+        state.batch += 1;
+        let gone = self.pool.destroyed();
+        if state.bind_groups.len() > BIND_GROUPS {
+            state.bind_groups.clear();
+        } else if !gone.is_empty() {
+            state.bind_groups.retain(|ids, _| !ids.iter().any(|id| gone.contains(id)));
+        }
+        Ok(Some(submission))
+    }
+
+    fn encode(&self, state: &mut State, read: Option<ReadBack<'_>>) -> wgpu::SubmissionIndex {
         self.gpu.queue.write_buffer(&self.uniform, 0, &state.uniforms);
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         if !state.open.is_empty() {
@@ -281,19 +358,7 @@ impl Recorder {
         if let Some(read) = read {
             encoder.copy_buffer_to_buffer(&read.from.buffer, read.start, read.to, 0, Some(read.bytes));
         }
-        self.gpu.queue.submit([encoder.finish()]);
-        Stats::add(&self.stats.submits, 1);
-        state.open.clear();
-        state.uniforms.clear();
-        state.batch += 1;
-        state.staged = 0;
-        let gone = self.pool.destroyed();
-        if state.bind_groups.len() > BIND_GROUPS {
-            state.bind_groups.clear();
-        } else if !gone.is_empty() {
-            state.bind_groups.retain(|ids, _| !ids.iter().any(|id| gone.contains(id)));
-        }
-        self.gpu.check_reported()
+        self.gpu.queue.submit([encoder.finish()])
     }
 
     fn bind_group(&self, buffers: &[Arc<Raw>]) -> wgpu::BindGroup {

@@ -23,7 +23,7 @@ const GROUP: usize = 96;
 const MANY: usize = 16 * 1024;
 
 /// The layout of some of the dimensions.
-fn part(layout: &Layout, keep: impl Fn(usize) -> bool) -> Layout {
+pub(super) fn part(layout: &Layout, keep: impl Fn(usize) -> bool) -> Layout {
     let kept = || (0..layout.dims().len()).filter(|&i| keep(i));
     let dims: Vec<_> = kept().map(|i| layout.dims()[i]).collect();
     Layout::new(dims.into(), kept().map(|i| layout.strides()[i]).collect(), layout.start())
@@ -57,15 +57,6 @@ impl WebGpuBackend {
             .word("CONVERT", convert)
             .piece(if mean { pieces::FINISH_MEAN } else { pieces::FINISH_PLAIN });
         self.run(if by_group { job.lines() } else { job }, out)
-    }
-
-    pub(super) fn arg_reduce(&self, max: bool, dim: usize, x: &View<'_>, out: &Meta) -> Result<Memory> {
-        let op = if max { "argmax" } else { "argmin" };
-        let from = part(x.layout, |i| i != dim);
-        let numbers = [x.layout.strides()[dim], x.layout.dims()[dim], 0, 0];
-        let params = Params::over(op, &[(0, &from)])?.k(op, numbers)?;
-        let job = Job::threads(op, &shader::ARG_REDUCE, Class::of(x.dtype), &[memory_of(x)?], out.dtype, params);
-        self.run(job.flag("LARGEST", max).lines(), out)
     }
 
     /// Running sums or products.

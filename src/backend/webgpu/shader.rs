@@ -78,6 +78,10 @@ kernels! {
     LINEAR_ROW = "linear_row" [];
     LINEAR_TILE = "linear_tile" [];
     ATTENTION = "attention" ["common/functions"];
+    ATTENTION_TILE = "attention_tile" ["common/functions"];
+    ATTENTION_JOIN = "attention_join" [];
+    HEADS = "heads" [];
+    SAMPLE_FLOOR = "sample_floor" ["common/functions", "common/order"];
     MAX_INDICES = "max_indices" [];
 }
 
@@ -93,6 +97,26 @@ pub(super) mod pieces {
     pub const FINISH_MEAN: Piece = piece!("common/finish_mean");
     pub const WITH_BIAS: Piece = piece!("common/with_bias");
     pub const WITHOUT_BIAS: Piece = piece!("common/without_bias");
+    pub const WITH_RESIDUAL: Piece = piece!("common/with_residual");
+    pub const PHILOX: Piece = piece!("common/philox");
+    pub const ORDER: Piece = piece!("common/order");
+    pub const PLAIN_VALUE: Piece = piece!("arg/plain");
+    pub const NOISY_VALUE: Piece = piece!("arg/noisy");
+    pub const ALL_KEPT: Piece = piece!("arg/all_kept");
+    pub const ABOVE_FLOOR: Piece = piece!("arg/above_floor");
+    pub const EVERY: Piece = piece!("arg/every");
+    pub const LISTED: Piece = piece!("arg/listed");
+    pub const ONE_WEIGHT: Piece = piece!("row/one_weight");
+    pub const TWO_WEIGHTS: Piece = piece!("row/two_weights");
+    pub const THREE_WEIGHTS: Piece = piece!("row/three_weights");
+    pub const WITH_NORM: Piece = piece!("row/with_norm");
+    pub const WITHOUT_NORM: Piece = piece!("row/without_norm");
+    pub const PLAIN: Piece = piece!("row/plain");
+    pub const BIASED: Piece = piece!("row/biased");
+    pub const RESIDUAL: Piece = piece!("row/residual");
+    pub const GATED: Piece = piece!("row/gated");
+    pub const WITH_HEAD_NORMS: Piece = piece!("common/with_head_norms");
+    pub const WITHOUT_HEAD_NORMS: Piece = piece!("common/without_head_norms");
     pub const WITH_MASK: Piece = piece!("common/with_mask");
     pub const WITHOUT_MASK: Piece = piece!("common/without_mask");
 }
@@ -141,8 +165,10 @@ pub(super) struct Variant {
     pub class: Class,
     /// How the operands are held.
     pub inputs: Vec<Encoding>,
-    /// Whether the second operand is read eight weights at a time.
-    pub eights: bool,
+    /// What the operands are called in the text.
+    pub names: Vec<&'static str>,
+    /// Which operands are read eight elements at a time: a bit for each.
+    pub eights: u32,
     /// How the result is rounded and held.
     pub result: DType,
     /// Values filled in.
@@ -151,8 +177,8 @@ pub(super) struct Variant {
     pub pieces: Vec<Piece>,
 }
 
-/// Operands are called by these letters.
-const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+/// Operands are called by these letters, unless the job says otherwise.
+pub(super) const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
 fn input(encoding: Encoding) -> Piece {
     match encoding {
@@ -179,7 +205,11 @@ fn result(dtype: DType) -> Piece {
 
 /// The function that gives eight weights.
 fn eights(encoding: Encoding) -> &'static [Piece] {
-    let Encoding::Blocks(dtype) = encoding else { return &[piece!("block/float")] };
+    let dtype = match encoding {
+        Encoding::Blocks(dtype) => dtype,
+        Encoding::F16 => return &[piece!("block/half")],
+        _ => return &[piece!("block/float")],
+    };
     match dtype {
         DType::Q4_0 => &[piece!("block/q4_0")],
         DType::Q4_1 => &[piece!("block/q4_1")],
@@ -243,13 +273,13 @@ pub(super) fn compose(kernel: &Kernel, variant: &Variant) -> String {
     };
     add(&mut text, piece!("common/params"), &[]);
     add(&mut text, variant.class.piece(), &[]);
-    for (i, &encoding) in variant.inputs.iter().enumerate() {
+    if variant.eights != 0 {
+        add(&mut text, piece!("block/common"), &[]);
+    }
+    for (i, (&encoding, name)) in variant.inputs.iter().zip(&variant.names).enumerate() {
         let slot = (i + 1).to_string();
-        let words = [("NAME", NAMES[i]), ("SLOT", &*slot)];
-        let read_in_eights = variant.eights && i == EIGHTS_OPERAND.min(variant.inputs.len() - 1);
-        if read_in_eights {
-            add(&mut text, piece!("block/common"), &[]);
-        }
+        let words = [("NAME", *name), ("SLOT", &*slot)];
+        let read_in_eights = variant.eights & (1 << i) != 0;
         add(&mut text, input(encoding), &words);
         if read_in_eights {
             eights(encoding).iter().for_each(|&piece| add(&mut text, piece, &words));
@@ -263,6 +293,3 @@ pub(super) fn compose(kernel: &Kernel, variant: &Variant) -> String {
     text.push_str(&filled(kernel.source, &functions));
     text
 }
-
-/// The operand whose weights are read in eights: the second, or the only one.
-const EIGHTS_OPERAND: usize = 1;

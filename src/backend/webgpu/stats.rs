@@ -12,6 +12,9 @@ pub(super) struct Stats {
     pub pipelines: AtomicU64,
     pub uploads: AtomicU64,
     pub reads: AtomicU64,
+    /// Most uploaded bytes that were under way at once.
+    pub staged: AtomicU64,
+    pub weight_bytes: AtomicU64,
 }
 
 /// What a GPU device has done since it was made. The difference of two of these is the cost of what lies between, whatever
@@ -34,11 +37,16 @@ pub struct DeviceStats {
     pub uploads: u64,
     /// Tensors read back.
     pub reads: u64,
+    /// Bytes of weights that products of few rows are made with, counted once for each time that they are read.
+    pub weight_bytes: u64,
 }
 
 impl Stats {
     pub fn add(counter: &AtomicU64, n: u64) {
         counter.fetch_add(n, Ordering::Relaxed);
+    }
+    pub fn most(counter: &AtomicU64, n: u64) {
+        counter.fetch_max(n, Ordering::Relaxed);
     }
     pub fn now(&self) -> DeviceStats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -50,6 +58,7 @@ impl Stats {
             pipelines: get(&self.pipelines),
             uploads: get(&self.uploads),
             reads: get(&self.reads),
+            weight_bytes: get(&self.weight_bytes),
         }
     }
 }
@@ -65,6 +74,7 @@ impl std::ops::Sub for DeviceStats {
             pipelines: self.pipelines - before.pipelines,
             uploads: self.uploads - before.uploads,
             reads: self.reads - before.reads,
+            weight_bytes: self.weight_bytes - before.weight_bytes,
         }
     }
 }

@@ -2,10 +2,18 @@
 //!
 //! Without an adapter they pass, and say so on standard error, unless `VOTIVE_WEBGPU_TESTS=require`: then that is a failure.
 
-use super::WebGpuBackend;
-use crate::{DType, Device, Error, Result, Tensor, conformance};
+use super::{WebGpuBackend, device::Opening};
+use crate::{
+    DType, Device, Result, Tensor, conformance,
+    format::{Checkpoint, FileSource},
+    models::{Decoder, DecoderConfig},
+    nn::Weights,
+};
 use std::{
     io::Write,
+    ops::ControlFlow,
+    path::PathBuf,
+    rc::Rc,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -17,8 +25,13 @@ pub(super) fn composed(name: &str, text: &str) {
 }
 
 /// A device of its own, whose fresh memory is poisoned; `None` where there is no adapter.
-fn device() -> Option<Device> {
-    match pollster::block_on(WebGpuBackend::open_with(true)) {
+pub(crate) fn device() -> Option<Device> {
+    device_with(Opening::poisoned())
+}
+
+/// A device of its own; `None` where there is no adapter.
+pub(super) fn device_with(opening: Opening) -> Option<Device> {
+    match pollster::block_on(WebGpuBackend::open_with(opening)) {
         Ok(backend) => Some(Device::of(Arc::new(backend))),
         Err(error) if std::env::var("VOTIVE_WEBGPU_TESTS").as_deref() == Ok("require") => panic!("{error}"),
         Err(error) => {
@@ -27,6 +40,25 @@ fn device() -> Option<Device> {
             None
         }
     }
+}
+
+pub(super) fn golden(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(path)
+}
+
+/// One of the tiny models of `tests/decoder_tiny.rs`.
+pub(super) fn golden_model(name: &str, device: &Device) -> Decoder {
+    let config = std::fs::read_to_string(golden(&format!("models/{name}.config.json"))).unwrap();
+    let source = FileSource::open(golden(&format!("models/{name}.safetensors"))).unwrap();
+    let checkpoint = pollster::block_on(Checkpoint::open(vec![Box::new(source)])).unwrap();
+    let weights = Weights::from_checkpoint(Rc::new(checkpoint), device);
+    let config = DecoderConfig::from_json(&config).unwrap();
+    pollster::block_on(Decoder::load(config, &weights, &mut |_| ControlFlow::Continue(()))).unwrap()
+}
+
+/// Of the last of the ids.
+pub(super) fn logits(model: &Decoder, ids: &[u32]) -> Result<Vec<f32>> {
+    pollster::block_on(model.forward(ids, &mut model.new_cache())?.to_vec())
 }
 
 /// Checks every program that the suite put together by naga's rules for all of WebGPU, and by tint where it is installed.
@@ -113,25 +145,10 @@ fn webgpu_does_the_same_again_without_creating_anything() -> Result<()> {
 }
 
 #[test]
-fn webgpu_reports_a_lost_device_and_what_is_too_large() {
-    let Ok(backend) = pollster::block_on(WebGpuBackend::open_with(false)) else { return };
-    let (gpu, device) = (backend.gpu.clone(), Device::of(Arc::new(backend)));
+fn webgpu_says_what_is_too_large() {
+    let Some(device) = device() else { return };
     let most = device.adapter().unwrap().max_binding as usize;
     let x = Tensor::ones([1], DType::F32, &device).unwrap();
     let large = x.broadcast_to([most / 4 + 1024]).unwrap().contiguous().unwrap_err();
     assert!(large.to_string().contains("binds at once"), "{large}");
-    gpu.device.destroy();
-    gpu.device.poll(wgpu::PollType::Poll).ok();
-    let lost = x.sqr().and_then(|y| y.to_vec_sync::<f32>()).unwrap_err();
-    assert!(matches!(lost, Error::DeviceLost(_)), "{lost}");
-    assert_eq!(lost.kind(), "device-lost");
-}
-
-#[test]
-fn webgpu_names_the_shader_that_is_wrong() {
-    let Ok(backend) = pollster::block_on(WebGpuBackend::open_with(false)) else { return };
-    let layout = backend.gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor::default());
-    let text = "@compute @workgroup_size(1) fn main() { let x: f32 = 1u; }";
-    let error = backend.gpu.pipeline("a shader", text, &layout).unwrap_err().to_string();
-    assert!(error.starts_with("webgpu: a shader: "), "{error}");
 }

@@ -53,6 +53,9 @@ pub struct TranscribeArgs {
     /// Do not give the model the text before: less flowing, but mistakes are not repeated.
     #[arg(long)]
     no_context: bool,
+    /// Skip silences longer than so many seconds around what looks misheard; for `--timestamps word`.
+    #[arg(long, value_name = "SECONDS")]
+    hallucination_silence_threshold: Option<f64>,
     /// Quantize the weights while loading (q8_0, q5_0, q4_k …).
     #[arg(long, value_name = "TYPE", value_parser = |name: &str| DType::from_name(name).map_err(|e| e.to_string()))]
     quantize: Option<DType>,
@@ -129,6 +132,7 @@ fn options(args: &TranscribeArgs) -> TranscribeOptions {
         },
         temperature: args.temperature.clone(),
         beam_size: args.beam_size,
+        hallucination_silence_threshold: args.hallucination_silence_threshold,
         condition_on_previous_text: !args.no_context,
         initial_prompt: args.initial_prompt.clone(),
         ..TranscribeOptions::default()

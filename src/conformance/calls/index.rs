@@ -2,6 +2,7 @@
 
 use super::{Args, Call};
 use crate::{
+    device::Device,
     dtype::DType,
     error::{Error, Result},
     tensor::{Ellipsis, Indexing, NewAxis, Tensor, step},
@@ -153,6 +154,9 @@ pub(super) async fn awaited(op: &str, inputs: &[&Tensor]) -> Result<Option<Tenso
         ("unique", [x]) => x.unique().await?.0,
         ("unique_counts", [x]) => x.unique().await?.1,
         ("masked_select", [x, mask]) => x.masked_select(mask).await?,
+        ("index", [x, mask]) if cfg!(target_arch = "wasm32") && mask.dtype() == DType::U8 => {
+            x.i((.., &mask.to_device(&Device::cpu()).await?))?
+        }
         _ => return Ok(None),
     }))
 }

@@ -5,6 +5,8 @@ mod config;
 mod decoder;
 mod encoder;
 mod loader;
+#[cfg(test)]
+mod tests;
 
 pub use config::WhisperConfig;
 pub use decoder::CrossKeys;

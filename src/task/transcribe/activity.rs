@@ -12,6 +12,9 @@ const CHUNK: usize = SileroVad::CHUNK;
 /// Speech goes on until the probability falls this far below the threshold, as in Silero's own iterator.
 const HYSTERESIS: f32 = 0.15;
 
+/// Samples of speech without a break that begin speech: less is a click.
+const LEAST: u64 = 1600;
+
 /// What hearing a little more sound has brought.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Heard {
@@ -27,7 +30,7 @@ pub(super) enum Heard {
 
 /// How likely a chunk is speech.
 enum Detector {
-    Silero(Arc<SileroVad>, SileroState),
+    Silero(Arc<SileroVad>, Box<SileroState>),
     Loudness(Loudness),
 }
 
@@ -40,6 +43,8 @@ pub(super) struct Activity {
     /// Samples of quiet that end speech.
     pause: u64,
     speaking: bool,
+    /// The sample since which it has sounded like speech, while nobody is known to speak.
+    loud_since: Option<u64>,
     quiet_since: Option<u64>,
 }
 
@@ -47,14 +52,14 @@ impl Activity {
     pub fn new(silero: Option<Arc<SileroVad>>, threshold: f32, pause: f64) -> Result<Self> {
         let detector = match silero {
             Some(model) => {
-                let state = model.start()?;
+                let state = Box::new(model.start()?);
                 Detector::Silero(model, state)
             }
             None => Detector::Loudness(Loudness::default()),
         };
         let pause = (pause * f64::from(SAMPLE_RATE)) as u64;
         let (pending, heard, speaking) = (Vec::new(), 0, false);
-        Ok(Self { detector, pending, heard, threshold, pause, speaking, quiet_since: None })
+        Ok(Self { detector, pending, heard, threshold, pause, speaking, loud_since: None, quiet_since: None })
     }
 
     pub fn push(&mut self, samples: &[f32]) {
@@ -98,10 +103,15 @@ impl Activity {
         self.heard += len;
         if probability >= self.threshold {
             self.quiet_since = None;
-            if !std::mem::replace(&mut self.speaking, true) {
-                return Heard::Start(begin);
+            let since = *self.loud_since.get_or_insert(begin);
+            if !self.speaking && self.heard - since >= LEAST {
+                self.speaking = true;
+                return Heard::Start(since);
             }
-        } else if self.speaking && probability < self.threshold - HYSTERESIS {
+            return Heard::Same;
+        }
+        self.loud_since = None;
+        if self.speaking && probability < self.threshold - HYSTERESIS {
             let since = *self.quiet_since.get_or_insert(begin);
             if self.heard - since >= self.pause {
                 (self.speaking, self.quiet_since) = (false, None);
@@ -120,7 +130,8 @@ struct Loudness {
 
 impl Default for Loudness {
     fn default() -> Self {
-        Self { background: -60.0 }
+        // A loud room, until something is quieter: neither is its noise taken for speech, nor speech at once for noise.
+        Self { background: -40.0 }
     }
 }
 
@@ -159,8 +170,17 @@ mod tests {
         let mut rng = crate::text::Rng::new(3);
         let mut activity = Activity::new(None, 0.5, 0.5).unwrap();
         let mut events = Vec::new();
-        // Two utterances over a steady background, with a pause inside the first that is too short to end it.
-        for (seconds, level) in [(3.0, -45.0), (1.0, -20.0), (0.3, -45.0), (1.0, -20.0), (2.0, -45.0), (1.0, -25.0)] {
+        // A click, and two utterances over a steady background, with a pause inside the first that is too short to end it.
+        for (seconds, level) in [
+            (1.0, -45.0),
+            (0.05, -10.0),
+            (1.95, -45.0),
+            (1.0, -20.0),
+            (0.3, -45.0),
+            (1.0, -20.0),
+            (2.0, -45.0),
+            (1.0, -25.0),
+        ] {
             for part in noise(seconds, level, &mut rng).chunks(700) {
                 activity.push(part);
                 loop {

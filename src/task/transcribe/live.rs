@@ -23,8 +23,11 @@ use std::sync::Arc;
 const CHUNKS: usize = 32;
 /// Seconds of sound kept before and after speech.
 const MARGIN: f64 = 0.3;
-/// Words that end less than so many seconds before a cut in running speech are left for after it.
+/// Seconds that fit into one hearing.
+const LONGEST: f64 = 29.5;
+/// Running speech is not cut in its last second, of which the words may not be whole, nor before this part of it.
 const CUT_MARGIN: f64 = 1.0;
+const EARLIEST_CUT: f64 = 0.4;
 /// A draft is heard over at least so many frames, and so many more than its sound has: silence, which tells the model where
 /// the sound ends. Fewer frames than the model was trained on are heard faster, and less surely.
 const DRAFT_FRAMES: (usize, usize) = (1000, 200);
@@ -166,7 +169,7 @@ impl Transcription {
         };
         // Sound may have come faster than it could be heard.
         let end = live.end.unwrap_or(now);
-        if end - start > live.options.longest + live.options.interval {
+        if end - start > (live.options.longest + live.options.interval).min(LONGEST) {
             live.hearing = Hearing::Cut;
         }
         live.heard = if live.hearing == Hearing::Cut { (start + live.options.longest).min(end) } else { end };
@@ -212,7 +215,7 @@ impl Transcription {
             }
             let [mut segment] = segments;
             if cut {
-                next = self.keep_whole_words(&mut segment, end)?;
+                next = self.keep_whole_words(&mut segment, start, end)?;
             }
             if self.options.timestamps != Timestamps::Word {
                 segment.words = None;
@@ -231,12 +234,17 @@ impl Transcription {
         Ok(())
     }
 
-    /// Leaves the words at the end of running speech for the next hearing; gives the seconds where that begins, if
-    /// there are words to keep.
-    fn keep_whole_words(&self, segment: &mut Segment, end: f64) -> Result<Option<f64>> {
+    /// Cuts running speech at its quietest moment since `start`, but not too soon: leaves the words after it for the next
+    /// hearing, which begins there. Gives the second of the cut, if there are words before it.
+    fn keep_whole_words(&self, segment: &mut Segment, start: f64, end: f64) -> Result<Option<f64>> {
         let words = segment.words.take().unwrap_or_default();
-        let kept: Vec<_> = words.into_iter().take_while(|w| w.end < end - CUT_MARGIN).collect();
-        let Some(last) = kept.last().map(|w| w.end) else { return Ok(None) };
+        let earliest = start + EARLIEST_CUT * (end - start);
+        let quiet = self.window.quietest(frame(earliest), frame(end - CUT_MARGIN));
+        let cut = quiet.map_or(end - CUT_MARGIN, |frame| frame as f64 / FRAMES_PER_SECOND);
+        let kept: Vec<_> = words.into_iter().take_while(|w| (w.start + w.end) / 2.0 < cut).collect();
+        if kept.is_empty() {
+            return Ok(None);
+        }
         let text: String = kept.iter().map(|w| w.text.as_str()).collect();
         let mut count = 0;
         while count < segment.tokens.len()
@@ -245,7 +253,7 @@ impl Transcription {
             count += 1;
         }
         segment.tokens.truncate(count);
-        (segment.text, segment.end, segment.words) = (text, last, Some(kept));
-        Ok(Some(last))
+        (segment.text, segment.end, segment.words) = (text, cut, Some(kept));
+        Ok(Some(cut))
     }
 }

@@ -16,6 +16,7 @@ mod output;
 mod repetition;
 mod rules;
 mod segment;
+mod silence;
 mod tokens;
 mod transcription;
 mod vocabulary;

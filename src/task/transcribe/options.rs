@@ -72,6 +72,9 @@ pub struct TranscribeOptions {
     pub log_probability_threshold: Option<f64>,
     /// A window more likely silent than this, whose text would be refused for its probability, is taken for silent.
     pub no_speech_threshold: Option<f64>,
+    /// Silences longer than so many seconds, around what looks misheard, are skipped and the text there is dropped, as in
+    /// OpenAI's implementation. For [`Timestamps::Word`].
+    pub hallucination_silence_threshold: Option<f64>,
     /// Gives the model the text before a window. Text flows better so, but may repeat what was misheard.
     pub condition_on_previous_text: bool,
     /// Words to expect: names, terms, style. The model takes it for the text before.
@@ -96,6 +99,7 @@ impl Default for TranscribeOptions {
             compression_ratio_threshold: Some(2.4),
             log_probability_threshold: Some(-1.0),
             no_speech_threshold: Some(0.6),
+            hallucination_silence_threshold: None,
             condition_on_previous_text: true,
             initial_prompt: None,
             max_tokens: None,
@@ -161,6 +165,16 @@ impl TranscribeOptions {
         }
         if self.length_penalty.is_some_and(|p| !(0.0..=10.0).contains(&p)) {
             return fail(format!("length_penalty {:?}; 0 to 10 are possible", self.length_penalty));
+        }
+        if let Some(threshold) = self.hallucination_silence_threshold {
+            if !(threshold > 0.0 && threshold <= 60.0) {
+                return fail(format!(
+                    "hallucination_silence_threshold {threshold}; above 0 to 60 seconds are possible"
+                ));
+            }
+            if self.timestamps != Timestamps::Word {
+                return fail("hallucination_silence_threshold is for timestamps of words".into());
+            }
         }
         if self.max_tokens == Some(0) {
             return fail("max_tokens 0".into());

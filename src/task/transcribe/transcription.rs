@@ -7,6 +7,7 @@ use super::{
     live::Live,
     options::{Task, Timestamps, TranscribeOptions},
     segment::{Partial, Segment},
+    silence::{Next, Place, skip_silence},
     tokens::TIMESTAMP_STEP,
     window::{FRAMES_PER_SECOND, Sliding},
     words::add_words,
@@ -409,6 +410,7 @@ impl Transcription {
         let Cut { mut segments, mut next, ended } = self.cut(&decoded, offset, size)?;
         if self.options.timestamps == Timestamps::Word {
             let start = self.now();
+            let speech_before = self.last_speech;
             self.add_words(&mut segments, offset, size, cross).await?;
             // The last word's end is a better place to go on than the timestamp after it.
             let word = segments.iter().rev().find_map(|s| s.words.as_ref()?.last()).map(|w| w.end);
@@ -416,6 +418,28 @@ impl Transcription {
             if let Some(end) = end.filter(|&end| end > offset && !ended) {
                 next = ((end * FRAMES_PER_SECOND).round() as usize).saturating_sub(seek);
             }
+            if let Some(threshold) = self.options.hallucination_silence_threshold {
+                let seconds = |frames: usize| frames as f64 / FRAMES_PER_SECOND;
+                let place = Place {
+                    start: offset,
+                    end: seconds(seek + size),
+                    full_end: seconds(seek + self.window.size()),
+                    sound_end: self.window.is_finished().then(|| self.window.seconds()),
+                    last_speech: speech_before,
+                };
+                let at = |time: f64| ((time * FRAMES_PER_SECOND).round() as usize).saturating_sub(seek);
+                match skip_silence(&mut segments, &place, threshold, ended) {
+                    Next::AsItWas => {}
+                    Next::End => next = size,
+                    Next::At(time) => next = at(time),
+                    Next::Again(time) => {
+                        segments.clear();
+                        next = at(time);
+                    }
+                }
+            }
+            let word = segments.iter().rev().find_map(|s| s.words.as_ref()?.last()).map(|w| w.end);
+            self.last_speech = word.or(segments.last().map(|s| s.end)).unwrap_or(speech_before);
             self.stats.align_ms += self.now() - start;
         }
         segments.retain(|s| s.start != s.end && !s.text.trim().is_empty());

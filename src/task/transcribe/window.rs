@@ -13,6 +13,8 @@ pub(super) const FRAMES_PER_SECOND: f64 = SAMPLE_RATE as f64 / FRAME_STEP as f64
 const SILENT: f32 = -10.0;
 /// Power below the loudest by more than this (8 decades) counts as this.
 const RANGE: f32 = 8.0;
+/// Frames over which quiet is looked for: a breath.
+const MOMENT: usize = 15;
 
 /// Frames from where the window begins; earlier ones are forgotten.
 pub(super) struct Sliding {
@@ -76,6 +78,17 @@ impl Sliding {
         let here = if self.finished { total.saturating_sub(self.seek).min(here) } else { here };
         self.end.map_or(here, |end| end.saturating_sub(self.seek).min(here))
     }
+    /// The quietest moment between two frames of the sound: the middle of the quietest [`MOMENT`] frames there.
+    pub fn quietest(&self, from: usize, to: usize) -> Option<usize> {
+        let loudness = |frame: &[f32]| frame.iter().map(|&power| 10f32.powf(power)).sum::<f32>();
+        let first = from.saturating_sub(self.seek);
+        let len = to.saturating_sub(self.seek).saturating_sub(first);
+        let frames = self.frames.chunks_exact(self.mel.bins()).skip(first).take(len);
+        let loudness: Vec<f32> = frames.map(loudness).collect();
+        let sums = loudness.windows(MOMENT).map(|w| w.iter().sum::<f32>()).enumerate();
+        let (at, _) = sums.min_by(|a, b| a.1.total_cmp(&b.1))?;
+        Some(self.seek + first + at + MOMENT / 2)
+    }
     /// Moves the window on.
     pub fn advance(&mut self, frames: usize) {
         self.seek += frames;
@@ -135,6 +148,13 @@ mod tests {
         window.limit(Some(window.seek() + 7));
         assert_eq!(window.len(), 7);
         window.limit(None);
+        // A pause from 0.5 to 0.7 seconds in steady sound.
+        let mut paused = Sliding::new(80, 3000).unwrap();
+        let noise: Vec<f32> = (0..16_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 16) as f32 * 1e-6).collect();
+        paused.push(&[&noise[..8000], &[0.0; 3200], &noise].concat());
+        let at = paused.quietest(10, 100).unwrap();
+        assert!((55..66).contains(&at), "{at}");
+        assert_eq!(paused.quietest(50, 55), None);
         window.advance(rest);
         assert_eq!(window.len(), 0);
     }

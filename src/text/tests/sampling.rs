@@ -110,6 +110,19 @@ fn the_repetition_window_forgets() {
 }
 
 #[test]
+fn the_likeliest_of_many_is_the_first_among_equals() {
+    let mut sampler = Sampler::new(SamplingOptions { temperature: 0.0, ..Default::default() }).unwrap();
+    let mut logits: Vec<f32> = (0..5003).map(|i| (i * 7919 % 1009) as f32 / 1009.0).collect();
+    for (at, others) in [(0, vec![]), (1023, vec![1024, 5002]), (1024, vec![4000]), (5002, vec![])] {
+        let mut logits = logits.clone();
+        others.into_iter().chain([at]).for_each(|i| logits[i] = 2.0);
+        assert_eq!(sampler.sample(&logits).unwrap() as usize, at);
+    }
+    logits[3001] = f32::NAN;
+    assert!(sampler.sample(&logits).unwrap_err().to_string().contains("token 3001 is NaN"));
+}
+
+#[test]
 fn bad_logits_are_errors() {
     for temperature in [0.0, 1.0] {
         for (logits, message) in [

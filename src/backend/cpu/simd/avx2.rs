@@ -72,6 +72,14 @@ macro_rules! simd_256 {
                 }
             }
             #[inline(always)]
+            unsafe fn sum_four([a, b, c, d]: [__m256; 4], out: *mut f32) {
+                unsafe {
+                    let halves = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+                    let sums = _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps::<1>(halves));
+                    _mm_storeu_ps(out, sums);
+                }
+            }
+            #[inline(always)]
             unsafe fn transpose(rows: *const f32, from: usize, out: *mut f32, to: usize) {
                 unsafe {
                     let mut r = [_mm256_setzero_ps(); 8];

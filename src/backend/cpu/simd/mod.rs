@@ -128,6 +128,14 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn mul_add(a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
     /// Sum of the lanes.
     unsafe fn sum(v: Self::F32) -> f32;
+    /// Writes the sums of the lanes of four registers.
+    #[inline(always)]
+    unsafe fn sum_four(v: [Self::F32; 4], out: *mut f32) {
+        for (i, v) in v.into_iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { out.add(i).write(Self::sum(v)) };
+        }
+    }
     /// Writes the transpose of a square of as many rows and columns as there are lanes: `rows[i * from + j]` to
     /// `out[j * to + i]`.
     #[inline(always)]

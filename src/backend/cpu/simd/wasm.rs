@@ -61,6 +61,14 @@ impl Simd for Wasm {
             + (f32x4_extract_lane::<1>(v) + f32x4_extract_lane::<3>(v))
     }
     #[inline(always)]
+    unsafe fn sum_four([a, b, c, d]: [v128; 4], out: *mut f32) {
+        // Lanes 0 and 2, 1 and 3 of two registers each, then of both pairs.
+        let pairs = |a: v128, b: v128| f32x4_add(i32x4_shuffle::<0, 4, 1, 5>(a, b), i32x4_shuffle::<2, 6, 3, 7>(a, b));
+        let (ab, cd) = (pairs(a, b), pairs(c, d));
+        let sums = f32x4_add(i32x4_shuffle::<0, 1, 4, 5>(ab, cd), i32x4_shuffle::<2, 3, 6, 7>(ab, cd));
+        unsafe { v128_store(out.cast(), sums) }
+    }
+    #[inline(always)]
     unsafe fn load_f16(p: *const u8) -> v128 {
         // extended with its sign, so that the shift leaves the sign at the top; see f16_to_f32
         let wide = i32x4_shl(i32x4_extend_low_i16x8(unsafe { v128_load64_zero(p.cast()) }), 13);

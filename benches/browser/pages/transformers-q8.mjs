@@ -1,0 +1,4 @@
+// transformers.js with 8-bit weights.
+import { loadAs } from './transformers.mjs';
+
+export const load = () => loadAs('q8');

@@ -1,0 +1,3 @@
+fn weights(which: u32, at: u32, left: u32) -> Eight {
+    return load8_u(at, left);
+}

@@ -1,0 +1,3 @@
+fn finished(found: f32, other: f32, at: u32, column: u32) -> f32 {
+    return found + load_residual(p.starts.z + at);
+}
