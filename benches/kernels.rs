@@ -10,7 +10,7 @@
 use votive::{
     DType,
     backend::cpu::{
-        matmul::{Packed, gemm_f32_on, linear_f32_on, linear_packed_on},
+        matmul::{Activations, Packed, gemm_f32_on, linear_f32_on, linear_packed},
         simd::Isa,
     },
     quant,
@@ -49,7 +49,9 @@ fn main() {
             Err(e) => return host::say(&e.to_string()),
         };
         let product = |m: usize, n: usize, out: &mut [f32]| match &packed {
-            Some(packed) => linear_packed_on(isa, &x[..m * k], m, packed, 0, n, &mut out[..m * n]),
+            Some(packed) => {
+                Activations::new(isa, &x[..m * k], k).and_then(|x| linear_packed(&x, packed, 0, n, &mut out[..m * n]))
+            }
             None => linear_f32_on(isa, &x[..m * k], m, k, &w[..n * row], dtype, n, &mut out[..m * n]),
         };
         for m in [1, 9] {

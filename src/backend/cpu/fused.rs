@@ -6,7 +6,7 @@ use super::{
     norm::rms_norm_rows,
     num::Wide,
     output,
-    product::{as_f32, product_into, shorten},
+    product::{Rows, as_f32, product_into, shorten},
     rope::Turns,
     unwritten,
     walk::{PIECE, for_chunks},
@@ -21,16 +21,20 @@ use crate::{
 const PARALLEL: usize = 32 * PIECE;
 
 /// The rows of the input, behind their norm if there is one, and the weights.
-fn rows<'a, T>(norm: Option<f64>, inputs: &[View<'a>], f: impl FnOnce(&[f32], &[View<'a>]) -> Result<T>) -> Result<T> {
+fn rows<'a, T>(
+    norm: Option<f64>,
+    inputs: &[View<'a>],
+    f: impl FnOnce(&Rows<'_>, &[View<'a>]) -> Result<T>,
+) -> Result<T> {
     let (x, weights) = (floats(&inputs[0])?, &inputs[first_weight(norm)..]);
     match norm {
         Some(eps) => {
             let scale = floats(&inputs[1])?;
             let mut normed = Buffer::unwritten(4 * x.as_slice().len())?;
             rms_norm_rows(eps, x.as_slice(), scale.as_slice(), normed.as_slice_mut()?);
-            f(normed.as_slice()?, weights)
+            f(&Rows::new(normed.as_slice()?), weights)
         }
-        None => f(x.as_slice(), weights),
+        None => f(&Rows::new(x.as_slice()), weights),
     }
 }
 
@@ -92,7 +96,7 @@ fn add(residual: &View<'_>, result: &mut Buffer) -> Result<()> {
 /// `residual + x · wᵀ`
 pub(super) fn linear_add(inputs: &[View<'_>], out: &Meta) -> Result<Buffer> {
     let mut result = output(&as_f32(out))?;
-    product_into(floats(&inputs[0])?.as_slice(), &inputs[1], result.as_slice_mut()?)?;
+    product_into(&Rows::new(floats(&inputs[0])?.as_slice()), &inputs[1], result.as_slice_mut()?)?;
     add(&inputs[2], &mut result)?;
     shorten(result, out)
 }

@@ -2,9 +2,11 @@
 
 use super::{
     Buffer, buffer_of, copy, floats,
-    matmul::{PANEL, gemm_f32, linear_f32, linear_packed},
+    matmul::{Activations, PANEL, gemm_f32, linear_f32, linear_packed},
     num::{Wide, with_wide},
-    output, packed_of, plain, pool, typed, unwritten,
+    output, packed_of, plain, pool,
+    simd::Isa,
+    typed, unwritten,
     walk::for_chunks,
     walk::{Source, fill},
 };
@@ -14,7 +16,7 @@ use crate::{
     error::{Error, Result},
     layout::Layout,
 };
-use std::sync::Arc;
+use std::{cell::OnceCell, sync::Arc};
 
 /// f32 values in row-major order as a plain dtype.
 pub(super) fn shorten(values: Buffer, out: &Meta) -> Result<Buffer> {
@@ -34,7 +36,7 @@ pub(super) fn as_f32(meta: &Meta) -> Meta {
 pub(super) fn linear(x: &View<'_>, w: &View<'_>, bias: Option<&View<'_>>, out: &Meta) -> Result<Buffer> {
     let mut result = unwritten(&as_f32(out))?;
     let product = result.as_slice_mut::<f32>()?;
-    product_into(floats(x)?.as_slice(), w, product)?;
+    product_into(&Rows::new(floats(x)?.as_slice()), w, product)?;
     if let Some(bias) = bias {
         let bias = floats(bias)?;
         for row in product.chunks_exact_mut(bias.as_slice().len().max(1)) {
@@ -44,8 +46,29 @@ pub(super) fn linear(x: &View<'_>, w: &View<'_>, bias: Option<&View<'_>>, out: &
     shorten(result, out)
 }
 
+/// The left operand of products with one weight or several: it is quantized once for all that are of block formats.
+pub(super) struct Rows<'a> {
+    values: &'a [f32],
+    quantized: OnceCell<Activations>,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(values: &'a [f32]) -> Self {
+        Self { values, quantized: OnceCell::new() }
+    }
+    /// As rows of `k` values, a multiple of 32: the same in every call.
+    fn quantized(&self, k: usize) -> Result<&Activations> {
+        if let Some(quantized) = self.quantized.get() {
+            return Ok(quantized);
+        }
+        let quantized = Activations::new(Isa::best(), self.values, k)?;
+        Ok(self.quantized.get_or_init(|| quantized))
+    }
+}
+
 /// Fills `out` with the products `[m, n]` of the rows of `x`, `[m, k]`, and those of a weight `[n, k]`.
-pub(super) fn product_into(x: &[f32], w: &View<'_>, out: &mut [f32]) -> Result<()> {
+pub(super) fn product_into(rows: &Rows<'_>, w: &View<'_>, out: &mut [f32]) -> Result<()> {
+    let x = rows.values;
     let &[n, k] = w.layout.dims() else {
         return Err(Error::shape("linear", format!("weight of shape {}", w.layout.shape())));
     };
@@ -57,9 +80,11 @@ pub(super) fn product_into(x: &[f32], w: &View<'_>, out: &mut [f32]) -> Result<(
     if let Some(packed) = packed_of(w) {
         let first = whole.filter(|range| k == packed.shape().1 && range.start.is_multiple_of(k)).map(|r| r.start / k);
         return match first {
-            Some(first) if first.is_multiple_of(PANEL) => linear_packed(x, m, packed, first, n, out),
+            Some(first) if first.is_multiple_of(PANEL) && m * k == x.len() => {
+                linear_packed(rows.quantized(k)?, packed, first, n, out)
+            }
             Some(first) => linear_f32(x, m, k, packed.rows(first..first + n)?.bytes(), w.dtype, n, out),
-            None => product_into(x, &View { storage: &plain(w)?, ..w.clone() }, out),
+            None => product_into(rows, &View { storage: &plain(w)?, ..w.clone() }, out),
         };
     }
     match whole.and_then(|r| Some(w.dtype.bytes_for(r.start)?..w.dtype.bytes_for(r.end)?)) {

@@ -1,10 +1,14 @@
 //! Activations in 14 bits: each 32 values of a row become integers of `-ACT_MAX..=ACT_MAX` times one f32 scale. 8 bits, which
 //! ggml uses, move a small model's logits by up to 0.7; 14 cost two dot products of bytes, or as much as 16.
 
-use crate::backend::cpu::simd::{ACT_MAX, Isa, Kernel, Lanes, Simd};
+use super::base::check_isa;
+use crate::{
+    backend::cpu::simd::{ACT_MAX, Isa, Kernel, Lanes, Simd},
+    error::{Error, Result},
+};
 
 /// Rows of activations, quantized once for products with any number of packed weights of any format.
-pub(crate) struct Activations {
+pub struct Activations {
     /// The instruction set for which they are laid out.
     pub(super) isa: Isa,
     /// Rows.
@@ -29,8 +33,16 @@ pub(crate) struct Activations {
 const MANY_ROWS: usize = 6;
 
 impl Activations {
-    /// Quantizes rows of `k` values, a multiple of 32.
-    pub(crate) fn new(isa: Isa, x: &[f32], k: usize) -> Self {
+    /// Quantizes rows of `k` values, with the instructions of `isa`.
+    ///
+    /// # Errors
+    /// When this machine does not have them, `k` is no multiple of 32, or `x` not whole rows.
+    pub fn new(isa: Isa, x: &[f32], k: usize) -> Result<Self> {
+        check_isa("linear", isa)?;
+        if !k.is_multiple_of(32) || !x.len().is_multiple_of(k.max(1)) {
+            let message = format!("{} values are not rows of {k}, a multiple of 32", x.len());
+            return Err(Error::shape("linear", message));
+        }
         let (m, groups) = (x.len().checked_div(k).unwrap_or(0), k / 32);
         let mut acts = Self {
             isa,
@@ -43,9 +55,11 @@ impl Activations {
             sums: Vec::new(),
             halves: Vec::new(),
         };
-        // SAFETY: the caller's instruction set is one of this machine.
-        unsafe { isa.run(Quantize { x, out: &mut acts }) };
-        acts
+        if k > 0 {
+            // SAFETY: this machine has the instruction set.
+            unsafe { isa.run(Quantize { x, out: &mut acts }) };
+        }
+        Ok(acts)
     }
 }
 

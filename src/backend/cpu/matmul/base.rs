@@ -118,7 +118,7 @@ pub fn linear_f32_on(
             unsafe { float_product(isa, x, (k, 1), b, out, m, k, n) };
         }
         _ if w_dtype.is_quantized() => {
-            quantized::product(&Activations::new(isa, x, k), Source::Rows(w_dtype, w), n, out);
+            quantized::product(&Activations::new(isa, x, k)?, Source::Rows(w_dtype, w), n, out);
         }
         _ => {
             return Err(Error::dtype("linear", format!("weights of {w_dtype}; cast them to f32, f16 or bf16")));
@@ -127,37 +127,18 @@ pub fn linear_f32_on(
     Ok(())
 }
 
-/// `out[m, n] = x[m, k] · wᵀ` for `n` packed rows from row `first` on.
+/// `out[m, n] = x · wᵀ` for `m` quantized rows of `x` and `n` packed rows of `w` from row `first` on.
 ///
 /// # Errors
-/// When there are no such rows, they do not begin with a panel, or slices do not have the size that `m`, the rows and their
-/// length imply.
-pub fn linear_packed(x: &[f32], m: usize, w: &Packed, first: usize, n: usize, out: &mut [f32]) -> Result<()> {
-    linear_packed_on(Isa::best(), x, m, w, first, n, out)
-}
-
-/// [`linear_packed`] with the instructions of `isa`, for tests and benchmarks.
-///
-/// # Errors
-/// Also when this machine does not have them.
-pub fn linear_packed_on(
-    isa: Isa,
-    x: &[f32],
-    m: usize,
-    w: &Packed,
-    first: usize,
-    n: usize,
-    out: &mut [f32],
-) -> Result<()> {
-    check_isa("linear", isa)?;
+/// When there are no such rows, they do not begin with a panel, or `x` and `out` do not have the size that they imply.
+pub fn linear_packed(x: &Activations, w: &Packed, first: usize, n: usize, out: &mut [f32]) -> Result<()> {
     let inside = first.is_multiple_of(PANEL) && first.checked_add(n).is_some_and(|last| last <= w.rows);
-    let sizes = (m.checked_mul(w.columns), m.checked_mul(n));
-    if !inside || sizes != (Some(x.len()), Some(out.len())) {
+    if !inside || x.groups * 32 != w.columns || x.m.checked_mul(n) != Some(out.len()) {
         let message = format!(
-            "x of {} values and result of {} values are not [{m}, {}] · [{n}, ..]ᵀ of {w:?} from row {first} on",
-            x.len(),
+            "x of shape [{}, {}] and result of {} values are not x · [{n}, ..]ᵀ of {w:?} from row {first} on",
+            x.m,
+            x.groups * 32,
             out.len(),
-            w.columns
         );
         return Err(Error::shape("linear", message));
     }
@@ -165,7 +146,7 @@ pub fn linear_packed_on(
         out.fill(0.0);
         return Ok(());
     }
-    quantized::product(&Activations::new(isa, x, w.columns), Source::Packed(w, first / PANEL), n, out);
+    quantized::product(x, Source::Packed(w, first / PANEL), n, out);
     Ok(())
 }
 
@@ -252,7 +233,7 @@ unsafe fn float_product(
     }
 }
 
-fn check_isa(op: &'static str, isa: Isa) -> Result<()> {
+pub(super) fn check_isa(op: &'static str, isa: Isa) -> Result<()> {
     if Isa::available().contains(&isa) {
         return Ok(());
     }

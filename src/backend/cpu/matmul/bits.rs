@@ -1,77 +1,83 @@
-//! The six kinds of packed bits, as words of four values for each row of a panel; see [`super::packed`].
+//! How eight words of four values lie in as many words as a value has bits; see [`super::packed`].
 
 use crate::backend::cpu::simd::Simd;
 
-/// How the words of a group of 32 values are read.
-pub(super) trait Bits: 'static {
-    /// Stored words of a group.
-    const WORDS: usize;
-    /// Are they signed bytes? Else 0..=63.
-    const SIGNED: bool = false;
-    /// Does each 16 values have a scale of its own?
-    const HALVES: bool = false;
-    /// Word `j` of 8 of the group at `p`.
-    ///
-    /// # Safety
-    /// `p` points to a whole group of a panel.
-    unsafe fn word<S: Simd>(p: *const i32, j: usize) -> S::I32;
+/// Values of eight words: the bits of one are in one to three places.
+type Pieces = [Piece; 3];
+
+/// Some bits of the values of a word: `stored[word] >> shift & mask`, in each byte.
+#[derive(Clone, Copy)]
+pub(super) struct Piece {
+    pub word: usize,
+    pub shift: u32,
+    /// Zero: nothing.
+    pub mask: u8,
 }
 
-/// 2, 4 or 8 low bits, and 0, 1 or 2 high ones.
-pub(super) struct Kind<const LOW: usize, const HIGH: usize>;
+const fn piece(word: usize, shift: u32, mask: u8) -> Piece {
+    Piece { word, shift, mask }
+}
+const NONE: Piece = piece(0, 0, 0);
 
-impl<const LOW: usize, const HIGH: usize> Bits for Kind<LOW, HIGH> {
-    const WORDS: usize = LOW + HIGH;
-    const SIGNED: bool = LOW == 8;
-    const HALVES: bool = LOW == 2 || HIGH == 2;
-    #[inline(always)]
-    unsafe fn word<S: Simd>(p: *const i32, j: usize) -> S::I32 {
-        // SAFETY: the caller's promise: a group has that many words of as many lanes.
-        unsafe {
-            let load = |word: usize| p.add(word * S::LANES);
-            let low = match LOW {
-                8 => S::load_i32(load(j)),
-                4 => S::field(S::load_i32(load(j % 4)), j as i32 / 4 * 4, 15),
-                _ => S::field(S::load_i32(load(j / 4)), j as i32 % 4 * 2, 3),
-            };
-            let to = LOW as i32;
-            match HIGH {
-                0 => low,
-                1 => S::or(low, S::field(S::load_i32(load(LOW)), j as i32 - to, 1 << LOW % 8)),
-                _ => S::or(low, S::field(S::load_i32(load(LOW + j / 4)), j as i32 % 4 * 2 - to, 3 << LOW % 8)),
-            }
-        }
+/// Where the bits of word `j` of 8 are. As many values as can lie whole, shifted at most, since that is what takes them apart
+/// fastest; what the words have left over holds the others.
+pub(super) const fn pieces(bits: usize, j: usize) -> Pieces {
+    match (bits, j) {
+        (2, _) => [piece(j / 4, j as u32 % 4 * 2, 3), NONE, NONE],
+        (3, 0..6) => [piece(j / 2, j as u32 % 2 * 3, 7), NONE, NONE],
+        (3, 6) => [piece(0, 6, 3), piece(2, 4, 4), NONE],
+        (3, _) => [piece(1, 6, 3), piece(2, 5, 4), NONE],
+        (4, _) => [piece(j % 4, j as u32 / 4 * 4, 15), NONE, NONE],
+        (5, 0..5) => [piece(j, 0, 31), NONE, NONE],
+        (5, 5) => [piece(0, 5, 7), piece(1, 2, 24), NONE],
+        (5, 6) => [piece(2, 5, 7), piece(3, 2, 24), NONE],
+        (5, _) => [piece(4, 5, 7), piece(1, 4, 8), piece(3, 3, 16)],
+        (6, 0..6) => [piece(j, 0, 63), NONE, NONE],
+        (6, 6) => [piece(0, 6, 3), piece(1, 4, 12), piece(2, 2, 48)],
+        (6, _) => [piece(3, 6, 3), piece(4, 4, 12), piece(5, 2, 48)],
+        _ => [piece(j, 0, 255), NONE, NONE],
     }
 }
 
-/// Runs `$body` with `$B` the kind of bits of `$dtype`.
+/// Does each 16 values of that many bits have a scale of its own? (In ggml's formats that depends on the bits alone.)
+pub(super) const fn has_halves(bits: usize) -> bool {
+    matches!(bits, 2 | 3 | 6)
+}
+
+/// Are values of that many bits signed? Else 0..=63.
+pub(super) const fn is_signed(bits: usize) -> bool {
+    bits == 8
+}
+
+/// Word `J` of 8 of the group of 32 values of `BITS` bits at `p`.
+///
+/// # Safety
+/// The instruction set's promise, and `p` points to a whole group of a panel.
+#[inline(always)]
+pub(super) unsafe fn word<S: Simd, const BITS: usize, const J: usize>(p: *const i32) -> S::I32 {
+    let [first, second, third] = const { pieces(BITS, J) };
+    // SAFETY: the caller's promise: a group has `BITS` words of as many lanes.
+    unsafe {
+        let get = |piece: Piece| {
+            let stored = S::load_i32(p.add(piece.word * S::LANES));
+            if piece.mask == 255 { stored } else { S::field(stored, piece.shift, piece.mask) }
+        };
+        let value = get(first);
+        let value = if second.mask == 0 { value } else { S::or(value, get(second)) };
+        if third.mask == 0 { value } else { S::or(value, get(third)) }
+    }
+}
+
+/// Runs `$task::<BITS>()` for the bits of a value.
 macro_rules! with_bits {
-    ($dtype:expr, $B:ident => $body:expr) => {
-        match $dtype {
-            DType::Q4_0 | DType::Q4_1 | DType::Q4_K => {
-                type $B = Kind<4, 0>;
-                $body
-            }
-            DType::Q5_0 | DType::Q5_1 | DType::Q5_K => {
-                type $B = Kind<4, 1>;
-                $body
-            }
-            DType::Q6_K => {
-                type $B = Kind<4, 2>;
-                $body
-            }
-            DType::Q2_K => {
-                type $B = Kind<2, 0>;
-                $body
-            }
-            DType::Q3_K => {
-                type $B = Kind<2, 1>;
-                $body
-            }
-            _ => {
-                type $B = Kind<8, 0>;
-                $body
-            }
+    ($bits:expr, $task:ident.$f:ident()) => {
+        match $bits {
+            2 => $task.$f::<2>(),
+            3 => $task.$f::<3>(),
+            4 => $task.$f::<4>(),
+            5 => $task.$f::<5>(),
+            6 => $task.$f::<6>(),
+            _ => $task.$f::<8>(),
         }
     };
 }

@@ -2,38 +2,36 @@
 
 use super::{
     activations::Activations,
-    bits::{Bits, each_word},
+    bits::{each_word, is_signed, word},
 };
 use crate::backend::cpu::simd::{Kernel, Lanes, Simd};
-use std::marker::PhantomData;
 
 /// Words of a group.
 pub(super) const PAIRS: usize = 16;
 
 /// Widens `groups` groups of a packed panel into words of two i16: place `(group * 16 + pair) * width`.
 ///
-/// The kernel's promise: `words` are so many groups of `B`, and `wide` has the places.
-pub(super) struct Widen<B> {
+/// The kernel's promise: `words` are so many groups of values of `BITS` bits, and `wide` has the places.
+pub(super) struct Widen<const BITS: usize> {
     pub words: *const i32,
     pub groups: usize,
     pub wide: *mut i32,
     pub width: usize,
-    pub bits: PhantomData<B>,
 }
 
-impl<B: Bits> Kernel for Widen<B> {
+impl<const BITS: usize> Kernel for Widen<BITS> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { mut words, groups, mut wide, width, .. } = self;
+        let Self { mut words, groups, mut wide, width } = self;
         // SAFETY: the kernel's promise.
         unsafe {
             for _ in 0..groups {
                 each_word!(|J| {
-                    let [even, odd] = S::widen(B::word::<S>(words, J), B::SIGNED);
+                    let [even, odd] = S::widen(word::<S, BITS, J>(words), const { is_signed(BITS) });
                     S::store_i32(wide.add(2 * J * width), even);
                     S::store_i32(wide.add((2 * J + 1) * width), odd);
                 });
-                words = words.add(B::WORDS * S::LANES);
+                words = words.add(BITS * S::LANES);
                 wide = wide.add(PAIRS * width);
             }
         }

@@ -19,7 +19,8 @@ mod scales;
 mod tests;
 mod vector;
 
+pub use activations::Activations;
 pub(super) use base::Target;
-pub use base::{gemm_f32, gemm_f32_on, linear_f32, linear_f32_on, linear_packed, linear_packed_on};
+pub use base::{gemm_f32, gemm_f32_on, linear_f32, linear_f32_on, linear_packed};
 pub(super) use packed::PANEL;
 pub use packed::Packed;

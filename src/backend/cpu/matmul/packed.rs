@@ -1,13 +1,13 @@
 //! Weights of a block format in the order in which the kernels read them.
 //!
 //! [`PANEL`] rows make a panel, so that each 32-bit lane of a register belongs to one row and no lane is ever summed across:
-//! first the scales of the panel, then for each group of 32 values the words of their low bits and of their high bits, a word
-//! of each row after the other. A word holds four values, one in each byte, or the same bytes of several words: 4-bit parts
-//! of words `j` and `j + 4`, 2-bit parts of words `4t` to `4t + 3`, 1-bit parts of all eight. So every format is one of six
-//! kinds of bits (`bits.rs`) and three kinds of scales (`scales.rs`).
+//! first the scales of the panel, then for each group of 32 values their words, a word
+//! of each row after the other. Four values are a word, a byte each; eight such words are stored in as many words as a value has
+//! bits. So every format is one of six kinds of bits (`bits.rs`) and three kinds of scales (`scales.rs`).
 //!
 //! Nothing is lost: [`Packed::rows`] gives the format's own bytes back.
 
+use super::bits::{Piece, has_halves, pieces};
 use crate::{
     backend::cpu::{Buffer, pool::parallel},
     dtype::DType,
@@ -38,8 +38,6 @@ pub(super) struct Plan {
     /// High bits: 0, 1 or 2.
     high: usize,
     pub scales: Scales,
-    /// Does each 16 values have a scale of its own?
-    pub halves: bool,
     /// Are minimums stored?
     pub mins: bool,
     /// What to subtract from the integers.
@@ -52,19 +50,18 @@ impl Plan {
     /// That of a block format.
     pub(super) fn of(dtype: DType) -> Plan {
         use Scales::{Half, Integer, Single};
-        let plan =
-            |low, high, scales, offset| Plan { low, high, scales, offset, halves: false, mins: false, unread: (0, 0) };
+        let plan = |low, high, scales, offset| Plan { low, high, scales, offset, mins: false, unread: (0, 0) };
         match dtype {
             DType::Q4_0 => plan(4, 0, Half, 8),
             DType::Q4_1 => Plan { mins: true, ..plan(4, 0, Half, 0) },
             DType::Q5_0 => plan(4, 1, Half, 16),
             DType::Q5_1 => Plan { mins: true, ..plan(4, 1, Half, 0) },
             DType::Q8_1 => Plan { unread: (2, 2), ..plan(8, 0, Half, 0) },
-            DType::Q2_K => Plan { halves: true, mins: true, ..plan(2, 0, Integer, 0) },
-            DType::Q3_K => Plan { halves: true, ..plan(2, 1, Integer, 4) },
+            DType::Q2_K => Plan { mins: true, ..plan(2, 0, Integer, 0) },
+            DType::Q3_K => Plan { ..plan(2, 1, Integer, 4) },
             DType::Q4_K => Plan { mins: true, ..plan(4, 0, Integer, 0) },
             DType::Q5_K => Plan { mins: true, ..plan(4, 1, Integer, 0) },
-            DType::Q6_K => Plan { halves: true, ..plan(4, 2, Integer, 32) },
+            DType::Q6_K => Plan { ..plan(4, 2, Integer, 32) },
             DType::Q8_K => Plan { unread: (260, 32), ..plan(8, 0, Single, 0) },
             // Q8_0; plain numbers are never packed
             _ => plan(8, 0, Half, 0),
@@ -76,11 +73,11 @@ impl Plan {
     }
     /// Integer scales of 256 values.
     pub(super) fn integers(self) -> usize {
-        if self.halves { 16 } else { 8 }
+        if has_halves(self.bits()) { 16 } else { 8 }
     }
     /// Scales of 32 values.
     pub(super) fn parts(self) -> usize {
-        if self.halves { 2 } else { 1 }
+        if has_halves(self.bits()) { 2 } else { 1 }
     }
     /// Bytes of one row's scales, for each of its blocks.
     pub(super) fn head(self) -> usize {
@@ -98,15 +95,15 @@ impl Plan {
         let small = (size * large..self.head()).map(|at| (at, 1));
         (0..large).map(move |i| (i * size, size)).chain(small)
     }
-    /// Words of a row for 32 values.
-    pub(super) fn words(self) -> usize {
+    /// Bits of a value, and words of a row for 32 values.
+    pub(super) fn bits(self) -> usize {
         self.low + self.high
     }
     /// Bytes of a panel: of its scales, of its words, of all.
     pub(super) fn panel(self, dtype: DType, k: usize) -> (usize, usize, usize) {
         let blocks = k / dtype.block_len();
         let head = blocks * self.head() * PANEL;
-        let words = k / 32 * self.words() * 4 * PANEL;
+        let words = k / 32 * self.bits() * 4 * PANEL;
         (head, words, head + words + blocks * self.unread.1 * PANEL)
     }
 }
@@ -170,15 +167,9 @@ impl Spot {
     }
 }
 
-/// The same bits of several words in one word for each `8 / bits` of them, `f(shift, mask)` of each.
-const fn share(bits: usize, word: usize) -> (usize, usize, u32) {
-    let mask = (0xff_u32 >> (8 - bits)) * 0x0101_0101;
-    match bits {
-        8 => (word, 0, mask),
-        4 => (word % 4, word / 4 * 4, mask),
-        2 => (word / 4, word % 4 * 2, mask),
-        _ => (0, word, mask),
-    }
+/// The byte four times.
+fn spread(byte: u8) -> u32 {
+    u32::from_ne_bytes([byte; 4])
 }
 
 /// A block's scales in the order of [`Plan::numbers`].
@@ -252,19 +243,22 @@ fn pack_row(plan: Plan, dtype: DType, row: &[u8], r: usize, panel: &mut [u8]) {
             to[at * PANEL + r * size..][..size].copy_from_slice(&head[at..at + size]);
         }
         for i in 0..groups {
-            let at = (b * groups + i) * plan.words() * PANEL;
+            let at = (b * groups + i) * plan.bits() * PANEL;
             let (low, high) = Spot::of(dtype, i);
-            for (spot, bits, first) in [(Some(low), plan.low, 0), (high, plan.high, plan.low)] {
-                let Some(spot) = spot else { continue };
-                let values: [u32; 8] = bytemuck::cast(spot.get(block, bits));
-                let mut shared = [0; 8];
-                for (j, value) in values.into_iter().enumerate() {
-                    let (word, shift, _) = share(bits, j);
-                    shared[word] |= value << shift;
+            let mut bytes = low.get(block, plan.low);
+            if let Some(high) = high {
+                let high = high.get(block, plan.high);
+                bytes.iter_mut().zip(high).for_each(|(low, high)| *low |= high << plan.low);
+            }
+            let values: [u32; 8] = bytemuck::cast(bytes);
+            let mut stored = [0; 8];
+            for (j, value) in values.into_iter().enumerate() {
+                for piece in pieces(plan.bits(), j) {
+                    stored[piece.word] |= (value & spread(piece.mask)) << piece.shift;
                 }
-                for (word, value) in shared.into_iter().enumerate().take(bits) {
-                    words[at + (first + word) * PANEL + r] = value;
-                }
+            }
+            for (word, value) in stored.into_iter().enumerate().take(plan.bits()) {
+                words[at + word * PANEL + r] = value;
             }
         }
         let (from, len) = plan.unread;
@@ -288,16 +282,17 @@ fn unpack_row(plan: Plan, dtype: DType, panel: &[u8], r: usize, row: &mut [u8]) 
         }
         write_head(dtype, &head, block);
         for i in 0..groups {
-            let at = (b * groups + i) * plan.words() * PANEL;
+            let at = (b * groups + i) * plan.bits() * PANEL;
             let (low, high) = Spot::of(dtype, i);
-            for (spot, bits, first) in [(Some(low), plan.low, 0), (high, plan.high, plan.low)] {
-                let Some(spot) = spot else { continue };
-                let values: [u32; 8] = std::array::from_fn(|j| {
-                    let (word, shift, mask) = share(bits, j);
-                    words[at + (first + word) * PANEL + r] >> shift & mask
-                });
-                let values: [u8; 32] = bytemuck::cast(values);
-                spot.put(block, |l| values[l]);
+            let values: [u32; 8] = std::array::from_fn(|j| {
+                let stored = |piece: Piece| words[at + piece.word * PANEL + r] >> piece.shift & spread(piece.mask);
+                pieces(plan.bits(), j).into_iter().map(stored).fold(0, |a, b| a | b)
+            });
+            let values: [u8; 32] = bytemuck::cast(values);
+            let mask = (0xff_u16 >> (8 - plan.low)) as u8;
+            low.put(block, |l| values[l] & mask);
+            if let Some(high) = high {
+                high.put(block, |l| values[l] >> plan.low);
             }
         }
         let (to, len) = plan.unread;

@@ -3,14 +3,14 @@
 use super::{
     Target,
     activations::Activations,
-    bits::{Bits, Kind, with_bits},
+    bits::{has_halves, with_bits},
     matrix::{PAIRS, TileProducts, Widen},
     packed::{PANEL, Packed, Plan, pack_panel},
     scales::ReadScales,
     vector::VectorProduct,
 };
 use crate::{backend::cpu::pool::parallel, dtype::DType};
-use std::{borrow::Cow, marker::PhantomData, ops::Range};
+use std::{borrow::Cow, ops::Range};
 
 /// Multiply-adds that are worth a task of their own.
 const TASK: usize = 1 << 16;
@@ -55,10 +55,15 @@ pub(super) fn product(acts: &Activations, weights: Source<'_>, n: usize, out: &m
     let (many, k) = (acts.tile > 1, acts.groups * 32);
     let (rows, out) = (if many { acts.width } else { PANEL }, Target::new(out));
     let step = (TASK / (acts.m * k).max(1)).next_multiple_of(rows).clamp(rows, n.next_multiple_of(rows));
+    let bits = Plan::of(weights.dtype()).bits();
     parallel(n.div_ceil(step), |i| {
         let rows = i * step..((i + 1) * step).min(n);
         let task = Task { acts, weights, rows, n, out };
-        with_bits!(weights.dtype(), B => if many { task.matrix::<B>() } else { task.vector::<B>() });
+        if many {
+            with_bits!(bits, task.matrix());
+        } else {
+            with_bits!(bits, task.vector());
+        }
     });
 }
 
@@ -79,7 +84,7 @@ impl Task<'_> {
         (vec![0.0; count], vec![0.0; if plan.shifted() { count } else { 0 }])
     }
 
-    fn vector<B: Bits>(self) {
+    fn vector<const BITS: usize>(self) {
         let (acts, dtype) = (self.acts, self.weights.dtype());
         let (plan, groups) = (Plan::of(dtype), acts.groups);
         let (mut scales, mut shifts) = self.scales(plan, PANEL);
@@ -93,13 +98,12 @@ impl Task<'_> {
             // SAFETY: a panel and its scales are as the plan says, and the result is this task's own in these rows.
             unsafe {
                 acts.isa.run(ReadScales { plan, head, groups, scales, shifts, stride: PANEL });
-                let bits = PhantomData::<B>;
-                acts.isa.run(VectorProduct { acts, words, scales, shifts, out, n, row, rows, bits });
+                acts.isa.run(VectorProduct::<BITS> { acts, words, scales, shifts, out, n, row, rows });
             }
         }
     }
 
-    fn matrix<B: Bits>(self) {
+    fn matrix<const BITS: usize>(self) {
         let (acts, dtype, width) = (self.acts, self.weights.dtype(), self.acts.width);
         let (plan, groups) = (Plan::of(dtype), acts.groups);
         let (parts, head_bytes) = (plan.parts(), plan.panel(dtype, groups * 32).0);
@@ -124,15 +128,15 @@ impl Task<'_> {
                 for start in (0..groups).step_by(depth) {
                     let groups = depth.min(groups - start);
                     for (i, panel) in panels.iter().enumerate() {
-                        let words = panel[head_bytes / 4 + start * B::WORDS * PANEL..].as_ptr().cast();
+                        let words = panel[head_bytes / 4 + start * BITS * PANEL..].as_ptr().cast();
                         let wide = wide.as_mut_ptr().add(i * PANEL);
-                        acts.isa.run(Widen { words, groups, wide, width, bits: PhantomData::<B> });
+                        acts.isa.run(Widen::<BITS> { words, groups, wide, width });
                     }
                     let (wide, acc) = (wide.as_ptr(), acc.as_mut_ptr());
                     let scales = scales.as_ptr().add(start * parts * width);
                     let shifts = pointer(&mut shifts);
                     let shifts = if shifts.is_null() { shifts } else { shifts.add(start * parts * width) };
-                    if B::HALVES {
+                    if has_halves(BITS) {
                         acts.isa.run(TileProducts::<true> { acts, start, groups, wide, scales, shifts, acc });
                     } else {
                         acts.isa.run(TileProducts::<false> { acts, start, groups, wide, scales, shifts, acc });

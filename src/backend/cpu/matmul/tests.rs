@@ -84,7 +84,7 @@ fn quantized_products_are_exact_up_to_f32_sums() {
                     assert!(error <= 2.4e-5 * size, "{dtype} {isa} m {m} at {i}: {out} is not {sum} (size {size})");
                 }
                 let packed = Packed::new(dtype, n, k, &bytes).unwrap();
-                linear_packed_on(isa, &x, m, &packed, 0, n, &mut again).unwrap();
+                linear_packed(&Activations::new(isa, &x, k).unwrap(), &packed, 0, n, &mut again).unwrap();
                 assert_eq!(out, again, "{dtype} {isa} packed before");
             }
         }
@@ -169,13 +169,13 @@ fn packing_keeps_every_byte() {
     }
     let (bytes, _) = weights(DType::Q4_K, 24, 256);
     let packed = Packed::new(DType::Q4_K, 24, 256, &bytes).unwrap();
-    let x = random(256, 3);
+    let x = Activations::new(Isa::best(), &random(256, 3), 256).unwrap();
     let (mut all, mut part) = ([0.0; 24], [0.0; 10]);
-    linear_packed(&x, 1, &packed, 0, 24, &mut all).unwrap();
-    linear_packed(&x, 1, &packed, 8, 10, &mut part).unwrap();
+    linear_packed(&x, &packed, 0, 24, &mut all).unwrap();
+    linear_packed(&x, &packed, 8, 10, &mut part).unwrap();
     assert_eq!(all[8..18], part);
-    assert!(linear_packed(&x, 1, &packed, 7, 10, &mut part).is_err());
-    assert!(linear_packed(&x, 1, &packed, 16, 10, &mut part).is_err());
+    assert!(linear_packed(&x, &packed, 7, 10, &mut part).is_err());
+    assert!(linear_packed(&x, &packed, 16, 10, &mut part).is_err());
     assert!(Packed::new(DType::Q4_K, 24, 255, &bytes).is_err());
     assert!(Packed::new(DType::F32, 1, 1, &[0; 4]).is_err());
 }

@@ -152,13 +152,10 @@ macro_rules! simd_256 {
                 unsafe { _mm256_storeu_si256(p.cast(), v) }
             }
             #[inline(always)]
-            unsafe fn field(v: __m256i, right: i32, mask: u8) -> __m256i {
+            unsafe fn field(v: __m256i, right: u32, mask: u8) -> __m256i {
                 unsafe {
-                    let shifted = match right {
-                        0 => v,
-                        1.. => _mm256_srl_epi16(v, _mm_cvtsi32_si128(right)),
-                        _ => _mm256_sll_epi16(v, _mm_cvtsi32_si128(-right)),
-                    };
+                    let shifted =
+                        if right == 0 { v } else { _mm256_srl_epi16(v, _mm_cvtsi32_si128(right as i32)) };
                     _mm256_and_si256(shifted, _mm256_set1_epi8(mask as i8))
                 }
             }

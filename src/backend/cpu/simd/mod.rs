@@ -9,6 +9,7 @@
 //! each ([`Simd::BYTES`]). Both are exact, so that every instruction set gives the same integers.
 
 /// [`Simd::dot`] by pairs of i16.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "relaxed-simd")))]
 macro_rules! dot_of_pairs {
     () => {
         type Dot = Self::I32;
@@ -170,9 +171,9 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn add_i32(a: Self::I32, b: Self::I32) -> Self::I32;
     /// Writes a register.
     unsafe fn store_i32(p: *mut i32, v: Self::I32);
-    /// `(byte >> right) & mask` of each byte; a negative `right` shifts left. `mask` keeps nothing that crossed from one byte
+    /// `(byte >> right) & mask` of each byte. `mask` keeps nothing that crossed from one byte
     /// into the next.
-    unsafe fn field(v: Self::I32, right: i32, mask: u8) -> Self::I32;
+    unsafe fn field(v: Self::I32, right: u32, mask: u8) -> Self::I32;
     /// Bitwise or.
     unsafe fn or(a: Self::I32, b: Self::I32) -> Self::I32;
     /// Bytes 0 and 2 of each lane as a pair of i16, and bytes 1 and 3.

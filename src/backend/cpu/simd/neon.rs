@@ -101,9 +101,9 @@ impl Simd for Neon {
         unsafe { vst1q_u8(p.cast(), vreinterpretq_u8_s32(v)) }
     }
     #[inline(always)]
-    unsafe fn field(v: int32x4_t, right: i32, mask: u8) -> int32x4_t {
+    unsafe fn field(v: int32x4_t, right: u32, mask: u8) -> int32x4_t {
         unsafe {
-            let shifted = vshlq_u8(vreinterpretq_u8_s32(v), vdupq_n_s8(-right as i8));
+            let shifted = vshlq_u8(vreinterpretq_u8_s32(v), vdupq_n_s8(-(right as i8)));
             vreinterpretq_s32_u8(vandq_u8(shifted, vdupq_n_u8(mask)))
         }
     }

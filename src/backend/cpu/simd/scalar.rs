@@ -89,9 +89,9 @@ impl Simd for Scalar {
         v.map(|x| x as f32)
     }
     #[inline(always)]
-    unsafe fn field(v: [i32; N], right: i32, mask: u8) -> [i32; N] {
+    unsafe fn field(v: [i32; N], right: u32, mask: u8) -> [i32; N] {
         let mask = i32::from_ne_bytes([mask; 4]);
-        v.map(|v| if right >= 0 { v >> right } else { v << -right } & mask)
+        v.map(|v| v >> right & mask)
     }
     #[inline(always)]
     unsafe fn or(a: [i32; N], b: [i32; N]) -> [i32; N] {

@@ -115,12 +115,8 @@ impl Simd for Wasm {
         unsafe { v128_store(p.cast(), v) }
     }
     #[inline(always)]
-    unsafe fn field(v: v128, right: i32, mask: u8) -> v128 {
-        let shifted = match right {
-            0 => v,
-            1.. => u16x8_shr(v, right as u32),
-            _ => u16x8_shl(v, -right as u32),
-        };
+    unsafe fn field(v: v128, right: u32, mask: u8) -> v128 {
+        let shifted = if right == 0 { v } else { u16x8_shr(v, right) };
         v128_and(shifted, u8x16_splat(mask))
     }
     #[inline(always)]
