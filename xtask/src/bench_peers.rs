@@ -39,7 +39,8 @@ pub fn llama_bench(workspace: &Workspace) -> Result<PathBuf> {
         pip
     };
     process::run(pip().arg("install").args(BUILD_TOOLS))?;
-    let download = ["download", "--no-deps", "--no-binary", ":all:", "--dest"];
+    // Only that package as sources: its build tools as they are published.
+    let download = ["download", "--no-deps", "--no-binary", "llama-cpp-python", "--dest"];
     process::run(pip().args(download).arg(&scratch).arg(LLAMA_CPP))?;
     let version = LLAMA_CPP.rsplit('=').next().unwrap_or_default();
     let folder = format!("llama_cpp_python-{version}");
