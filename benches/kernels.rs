@@ -2,16 +2,19 @@
 //! the best of several runs, one thread.
 //!
 //!     VOTIVE_THREADS=1 cargo bench --bench kernels [-- FILTER]
-//!     cargo build --bench kernels --profile bench-dev --no-default-features --target wasm32-unknown-unknown
-//!     node benches/kernels.mjs target/wasm32-unknown-unknown/bench-dev/deps/kernels-*.wasm
+//!
+//! `cargo xtask bench --kernels` also compiles it to WebAssembly, and runs that in Chromium.
 //!
 //! `vector` is one token by 2048 rows of 2048 weights, `matrix` 128 tokens, as in decoding and in reading a prompt.
 
 use votive::{
     DType,
     backend::cpu::{
-        matmul::{Activations, Packed, gemm_f32_on, linear_f32_on, linear_packed},
-        simd::Isa,
+        matmul::{Activations, Packed, linear_f32_on, linear_packed},
+        simd::{
+            Isa,
+            peak::{self, Limit},
+        },
     },
     quant,
 };
@@ -23,6 +26,7 @@ use host::{measure, random};
 fn main() {
     let filter = host::wanted();
     let isa = Isa::best();
+    limits(isa, &filter);
     let (n, k) = (2048, 2048);
     let (values, x) = (random(n * k), random(512 * k));
     let mut out = vec![0.0; 512 * n];
@@ -74,14 +78,33 @@ fn main() {
             host::say(&format!(r#"{{"kernel":"{name} {kind}","isa":"{isa}","gops":{speed:.1}}}"#));
         }
     }
-    if "gemm".contains(&filter) {
-        let (m, k, n) = (128, 512, 512);
-        let speed = measure(2.0 * (m * n) as f64 * k as f64, || {
-            if let Err(e) = gemm_f32_on(isa, &x[..m * k], (k, 1), &values[..k * n], (n, 1), &mut out[..m * n], m, k, n)
-            {
+}
+
+/// What the machine can do at most: what the kernels are to be compared with.
+fn limits(isa: Isa, filter: &str) {
+    let large = vec![1.0f32; 1 << 24];
+    let mut sum = 0.0;
+    for (name, limit, memory, operations) in [
+        ("limit of f32", Limit::Floats, &large[..], 2),
+        ("limit of i16", Limit::Integers, &large, 2),
+        ("reading memory", Limit::Memory, &large, 1),
+        ("reading cache", Limit::Memory, &large[..1 << 17], 1),
+    ] {
+        if !name.contains(filter) {
+            continue;
+        }
+        let mut done = 0;
+        match peak::round(isa, limit, memory, &mut sum) {
+            Ok(count) => done = count * operations,
+            Err(e) => host::say(&e.to_string()),
+        }
+        let speed = measure(done as f64, || {
+            if let Err(e) = peak::round(isa, limit, memory, &mut sum) {
                 host::say(&e.to_string());
             }
         });
-        host::say(&format!(r#"{{"kernel":"f32 gemm","isa":"{isa}","gops":{speed:.1}}}"#));
+        let unit = if limit == Limit::Memory { "gbytes" } else { "gops" };
+        host::say(&format!(r#"{{"kernel":"{name}","isa":"{isa}","{unit}":{speed:.1}}}"#));
     }
+    std::hint::black_box(sum);
 }

@@ -2,8 +2,8 @@
 //! second, one thread.
 //!
 //!     VOTIVE_THREADS=1 cargo bench --bench operations [-- FILTER]
-//!     cargo build --bench operations --profile bench-dev --no-default-features --features conv --target wasm32-unknown-unknown
-//!     node benches/kernels.mjs target/wasm32-unknown-unknown/bench-dev/deps/operations-*.wasm [FILTER]
+//!
+//! `cargo xtask bench --kernels` also compiles it to WebAssembly, and runs that in Chromium.
 
 mod host;
 

@@ -1,11 +1,11 @@
 //! What the benchmarks of kernels need of where they run: processor time, a line of output, a filter. As WebAssembly they have
-//! them of benches/kernels.mjs.
+//! them of benches/browser/kernels.mjs.
 
 #[cfg(target_arch = "wasm32")]
 mod imp {
     #[link(wasm_import_module = "bench")]
     unsafe extern "C" {
-        /// Milliseconds since some start; of processor time where the host has it.
+        /// Milliseconds since some start.
         safe fn now() -> f64;
         /// Prints UTF-8 text.
         fn print(text: *const u8, length: usize);

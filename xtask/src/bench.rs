@@ -11,7 +11,7 @@ use crate::files;
 use crate::models::MODELS;
 use crate::process::{self, capture, note, step};
 use crate::workspace::{Workspace, models_dir};
-use crate::{bench_peers, bench_speech, bench_tensor, fetch, package, system};
+use crate::{bench_kernels, bench_peers, bench_speech, bench_tensor, fetch, package, system};
 
 /// The formats that are measured: the weights of the demo's model in each.
 const TYPES: [&str; 3] = ["Q4_0", "Q4_1", "Q8_0"];
@@ -23,9 +23,13 @@ pub struct Args {
     /// (downloaded, compiled and converted for this only)
     #[arg(long)]
     peers: bool,
-    /// Measure only the kernels, natively: matrix products in each weight format (`cargo bench --bench kernels`)
+    /// Measure only the kernels, natively and in Chromium: matrix products in each weight format, and other operations, beside
+    /// what the processor can do at most
     #[arg(long)]
     kernels: bool,
+    /// With --kernels: only those whose names contain this
+    #[arg(long, default_value = "")]
+    filter: String,
     /// Measure only tensor operations and a training step, natively, beside candle, burn and PyTorch
     #[arg(long)]
     tensor: bool,
@@ -59,9 +63,9 @@ enum Place {
 /// Runs `cargo xtask bench`.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if args.kernels {
-        step("Measuring the kernels (one thread; one line of JSON each)");
-        let mut bench = workspace.cargo();
-        return process::run(bench.args(["bench", "--bench", "kernels"]).env("VOTIVE_THREADS", "1"));
+        let measured = bench_kernels::run(workspace, &args.filter)?;
+        let out = workspace.root.join(args.out.with_file_name("bench-kernels.json"));
+        return files::write(&out, serde_json::to_string_pretty(&measured)?);
     }
     if args.tensor {
         let measured = bench_tensor::run(workspace)?;

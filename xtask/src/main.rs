@@ -3,6 +3,7 @@
 //! nothing twice.
 
 mod bench;
+mod bench_kernels;
 mod bench_peers;
 mod bench_speech;
 mod bench_tensor;

@@ -233,7 +233,7 @@ unsafe fn float_product(
     }
 }
 
-pub(super) fn check_isa(op: &'static str, isa: Isa) -> Result<()> {
+pub(in crate::backend::cpu) fn check_isa(op: &'static str, isa: Isa) -> Result<()> {
     if Isa::available().contains(&isa) {
         return Ok(());
     }
