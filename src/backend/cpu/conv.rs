@@ -109,8 +109,11 @@ impl Gather<'_> {
         })
     }
     /// What the tap reads along the places of a run; zero outside of the image.
+    ///
+    /// # Safety
+    /// The processor has the instructions.
     #[inline(always)]
-    fn read(&self, channel: usize, (dy, dx): (isize, isize), run: &Run, out: &mut [f32]) {
+    unsafe fn read<S: Simd>(&self, channel: usize, (dy, dx): (isize, isize), run: &Run, out: &mut [f32]) {
         let y = (run.row * self.rows.stride) as isize + dy;
         if y < 0 || y >= self.rows.input as isize {
             return out.fill(0.0);
@@ -131,7 +134,8 @@ impl Gather<'_> {
         }
         let first = line + (x + (before * stride) as isize) as usize * strides[3];
         match stride * strides[3] {
-            1 => out.copy_from_slice(&self.x.data[first..first + out.len()]),
+            // SAFETY: the caller's promise.
+            1 => unsafe { copy::<S>(&self.x.data[first..first + out.len()], out) },
             step => out.iter_mut().zip(self.x.data[first..].iter().step_by(step)).for_each(|(o, v)| *o = *v),
         }
     }
@@ -176,19 +180,43 @@ impl Gather<'_> {
 }
 
 impl Columns for Gather<'_> {
+    /// All columns of a row are read at once, and then dealt to their panels.
     #[inline(always)]
     unsafe fn pack<S: Simd>(&self, rows: Range<usize>, columns: Range<usize>, width: usize, panels: &mut [f32]) {
-        for (first, panel) in columns.clone().step_by(width).zip(panels.chunks_exact_mut(rows.len() * width)) {
-            let runs: Vec<Run> = self.runs(first..(first + width).min(columns.end)).collect();
-            for (index, line) in rows.clone().zip(panel.chunks_exact_mut(width)) {
-                let (channel, tap) = self.tap(index);
-                let mut at = 0;
-                for run in &runs {
-                    self.read(channel, tap, run, &mut line[at..at + run.len]);
-                    at += run.len;
-                }
+        let runs: Vec<Run> = self.runs(columns.clone()).collect();
+        let depth = rows.len();
+        let mut space = Space::new(columns.len().next_multiple_of(width));
+        let line = space.as_mut_slice();
+        for (l, index) in rows.enumerate() {
+            let (channel, tap) = self.tap(index);
+            let mut at = 0;
+            for run in &runs {
+                // SAFETY: called with the instruction set's features.
+                unsafe { self.read::<S>(channel, tap, run, &mut line[at..at + run.len]) };
+                at += run.len;
+            }
+            for (line, panel) in line.chunks_exact(width).zip(panels.chunks_exact_mut(depth * width)) {
+                // SAFETY: as above.
+                unsafe { copy::<S>(line, &mut panel[l * width..][..width]) };
             }
         }
+    }
+}
+
+/// Copies few numbers: a call of the system's copy would take longer.
+///
+/// # Safety
+/// The processor has the instructions.
+#[inline(always)]
+unsafe fn copy<S: Simd>(from: &[f32], to: &mut [f32]) {
+    let len = from.len().min(to.len());
+    let whole = len / S::LANES * S::LANES;
+    for i in (0..whole).step_by(S::LANES) {
+        // SAFETY: whole registers inside both.
+        unsafe { S::store(to.as_mut_ptr().add(i), S::load(from.as_ptr().add(i))) };
+    }
+    for i in whole..len {
+        to[i] = from[i];
     }
 }
 
@@ -298,9 +326,11 @@ impl Kernel for Lines<'_> {
                 } else {
                     for (index, &factor) in weight.iter().enumerate() {
                         let (input, tap) = gather.tap(index);
-                        gather.read(input, tap, &run, line);
                         // SAFETY: both lines are `width` long.
-                        unsafe { add_scaled::<S>(sum, line, factor) };
+                        unsafe {
+                            gather.read::<S>(input, tap, &run, line);
+                            add_scaled::<S>(sum, line, factor);
+                        }
                     }
                 }
                 // SAFETY: the kernel's promise.
