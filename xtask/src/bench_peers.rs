@@ -57,6 +57,11 @@ pub fn llama_bench(workspace: &Workspace) -> Result<PathBuf> {
         ["LLAMA_CURL", "LLAMA_OPENSSL", "LLAMA_BUILD_TESTS", "LLAMA_BUILD_SERVER", "LLAMA_BUILD_UI"]
             .map(|o| format!("-D{o}=OFF")),
     );
+    if cfg!(target_arch = "x86_64") {
+        // Its code for AMX crashes on virtual machines that name those instructions and do not let them be used.
+        let flags = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16";
+        configure.args(["C", "CXX"].map(|language| format!("-DCMAKE_{language}_FLAGS={flags}")));
+    }
     process::run(&mut configure)?;
     let mut build = Command::new(tools.join("cmake"));
     process::run(build.arg("--build").arg(scratch.join("build")).args(["--target", "llama-bench"]))?;

@@ -215,9 +215,7 @@ unsafe fn copy<S: Simd>(from: &[f32], to: &mut [f32]) {
         // SAFETY: whole registers inside both.
         unsafe { S::store(to.as_mut_ptr().add(i), S::load(from.as_ptr().add(i))) };
     }
-    for i in whole..len {
-        to[i] = from[i];
-    }
+    to[whole..len].iter_mut().zip(&from[whole..len]).for_each(|(to, from)| *to = *from);
 }
 
 /// One part of the work: a group of channels at the places of two axes.

@@ -34,10 +34,10 @@ pub(super) mod single {
 
     activations!(f32);
 
-    /// `2^n` for `-126 <= n <= 127`.
+    /// `2^n` for `-126 <= n <= 127`, else anything.
     #[inline(always)]
     fn power_of_two(n: i32) -> f32 {
-        f32::from_bits(((n + 127) << 23) as u32)
+        f32::from_bits((n.wrapping_add(127) << 23) as u32)
     }
 
     /// `e^x`: `x = n ln 2 + r` with `|r| <= ln 2 / 2`, then the Taylor polynomial of `e^r` (Cody & Waite 1980).
@@ -61,10 +61,10 @@ pub(super) mod single {
         let p = p * r + 1.0 / 6.0;
         let p = p * r + 0.5;
         let p = (p * r * r + r) + 1.0;
-        // In two factors, since the result may be subnormal or just below overflow.
+        // In two factors, since the result may be subnormal or just below overflow. Of NaN `n` is anything, and `p` NaN.
         let n = (shifted.to_bits() as i32).wrapping_sub(ROUND.to_bits() as i32);
-        let half = (n >> 1).clamp(-126, 127);
-        p * power_of_two(half) * power_of_two(n.wrapping_sub(half).clamp(-126, 127))
+        let half = n >> 1;
+        p * power_of_two(half) * power_of_two(n.wrapping_sub(half))
     }
 
     /// Natural logarithm: `x = m 2^n` with `m` from √½ to √2, then a polynomial of `log(m)` in `m - 1` (the one of the Cephes

@@ -4,6 +4,7 @@ use super::{
     Target,
     activations::Activations,
     bits::{has_halves, with_bits},
+    blocked::Space,
     matrix::{PAIRS, TileProducts, Widen},
     packed::{PANEL, Packed, Plan, pack_panel},
     scales::ReadScales,
@@ -78,21 +79,22 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
-    /// Numbers of the scales of `rows` rows, and as many shifts, or none.
-    fn scales(&self, plan: Plan, rows: usize) -> (Vec<f32>, Vec<f32>) {
-        let count = self.acts.groups * plan.parts() * rows;
-        (vec![0.0; count], vec![0.0; if plan.shifted() { count } else { 0 }])
+    /// How many numbers the scales of `rows` rows are, with as many shifts or none.
+    fn scales(&self, rows: usize) -> usize {
+        let plan = Plan::of(self.weights.dtype());
+        self.acts.groups * plan.parts() * rows * if plan.shifted() { 2 } else { 1 }
     }
 
     fn vector<const BITS: usize>(self) {
         let (acts, dtype) = (self.acts, self.weights.dtype());
         let (plan, groups) = (Plan::of(dtype), acts.groups);
-        let (mut scales, mut shifts) = self.scales(plan, PANEL);
         let head_bytes = plan.panel(dtype, groups * 32).0;
+        let mut space = Space::new(self.scales(PANEL));
+        let (scales, shifts) = space.as_mut_slice().split_at_mut(groups * plan.parts() * PANEL);
+        let (scales, shifts) = (scales.as_mut_ptr(), pointer(shifts));
         for row in self.rows.clone().step_by(PANEL) {
             let panel = self.weights.panel(row / PANEL, groups * 32);
             let head = &bytemuck::cast_slice(&panel)[..head_bytes];
-            let (scales, shifts) = (scales.as_mut_ptr(), pointer(&mut shifts));
             let words = panel[head_bytes / 4..].as_ptr().cast();
             let (out, n, rows) = (self.out, self.n, PANEL.min(self.rows.end - row));
             // SAFETY: a panel and its scales are as the plan says, and the result is this task's own in these rows.
@@ -108,7 +110,8 @@ impl Task<'_> {
         let (plan, groups) = (Plan::of(dtype), acts.groups);
         let (parts, head_bytes) = (plan.parts(), plan.panel(dtype, groups * 32).0);
         let depth = (UNPACKED / (PAIRS * width)).next_multiple_of(8);
-        let (mut scales, mut shifts) = self.scales(plan, width);
+        let mut space = Space::new(self.scales(width));
+        let (scales, shifts) = space.as_mut_slice().split_at_mut(groups * parts * width);
         let mut wide = vec![0i32; depth * PAIRS * width];
         let mut acc = vec![0.0f32; acts.m.next_multiple_of(acts.tile) * width];
         for row in self.rows.clone().step_by(width) {
@@ -120,7 +123,7 @@ impl Task<'_> {
             unsafe {
                 for (i, panel) in panels.iter().enumerate() {
                     let head = &bytemuck::cast_slice(panel)[..head_bytes];
-                    let (scales, shifts) = (scales.as_mut_ptr().add(i * PANEL), pointer(&mut shifts));
+                    let (scales, shifts) = (scales.as_mut_ptr().add(i * PANEL), pointer(shifts));
                     let shifts = if shifts.is_null() { shifts } else { shifts.add(i * PANEL) };
                     acts.isa.run(ReadScales { plan, head, groups, scales, shifts, stride: width });
                 }
@@ -134,7 +137,7 @@ impl Task<'_> {
                     }
                     let (wide, acc) = (wide.as_ptr(), acc.as_mut_ptr());
                     let scales = scales.as_ptr().add(start * parts * width);
-                    let shifts = pointer(&mut shifts);
+                    let shifts = pointer(shifts);
                     let shifts = if shifts.is_null() { shifts } else { shifts.add(start * parts * width) };
                     if has_halves(BITS) {
                         acts.isa.run(TileProducts::<true> { acts, start, groups, wide, scales, shifts, acc });

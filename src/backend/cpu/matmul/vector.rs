@@ -7,6 +7,11 @@ use super::{
 };
 use crate::backend::cpu::simd::{Kernel, Simd};
 
+/// Words of a cache line.
+const LINE: usize = 16;
+/// How far ahead weights are asked for: processors that foresee addresses do so up to the end of a page only.
+const AHEAD: usize = 512;
+
 /// `out[t, row + r] = x[t] · w[r]` for the rows of a panel and all tokens.
 ///
 /// The kernel's promise: `words` are the words of a panel of `acts.groups` groups of values of `BITS` bits, `scales` and `shifts` (unread
@@ -38,6 +43,9 @@ impl<const BITS: usize> Kernel for VectorProduct<'_, BITS> {
                 let (mut w, mut scale, mut shift) = (words, scales, shifts);
                 let mut acc = [S::splat(0.0); 2];
                 for g in 0..acts.groups {
+                    for line in (0..BITS * S::LANES).step_by(LINE) {
+                        S::prefetch(w.wrapping_add(AHEAD + line));
+                    }
                     let x_scale = S::splat(*acts.scales.as_ptr().add(at + g));
                     // two sums, so that additions wait for each other half as long
                     let mut dots = [S::dot_zero(); 2];

@@ -119,6 +119,10 @@ macro_rules! simd_256 {
             }
 
             #[inline(always)]
+            unsafe fn prefetch(p: *const i32) {
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+            }
+            #[inline(always)]
             unsafe fn load_i8(p: *const i8) -> __m256 {
                 unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast()))) }
             }

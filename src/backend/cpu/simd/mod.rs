@@ -180,6 +180,12 @@ pub(crate) trait Simd: Copy + 'static {
     /// Bytes 0 and 2 of each lane as a pair of i16, and bytes 1 and 3.
     unsafe fn widen(v: Self::I32, signed: bool) -> [Self::I32; 2];
 
+    /// Asks for the cache line at `p`, which may be anywhere: for memory that is read soon, in an order that the processor may not
+    /// foresee.
+    #[inline(always)]
+    unsafe fn prefetch(p: *const i32) {
+        let _ = p;
+    }
     /// An empty sum.
     unsafe fn dot_zero() -> Self::Dot;
     /// Adds the products of four weights in each lane (`signed`, or else 0..=127) and the same four activations, which are two
