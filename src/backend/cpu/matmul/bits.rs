@@ -68,7 +68,7 @@ pub(super) unsafe fn word<S: Simd, const BITS: usize, const J: usize>(p: *const 
     }
 }
 
-/// Runs `$task::<BITS>()` for the bits of a value.
+/// `$task.$f::<BITS>()` for the bits of a value.
 macro_rules! with_bits {
     ($bits:expr, $task:ident.$f:ident()) => {
         match $bits {

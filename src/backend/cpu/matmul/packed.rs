@@ -7,7 +7,7 @@
 //!
 //! Nothing is lost: [`Packed::rows`] gives the format's own bytes back.
 
-use super::bits::{Piece, has_halves, pieces};
+use super::bits::{Piece, each_word, has_halves, pieces, with_bits};
 use crate::{
     backend::cpu::{Buffer, pool::parallel},
     dtype::DType,
@@ -228,6 +228,22 @@ fn write_head(dtype: DType, head: &[u8; 36], block: &mut [u8]) {
     }
 }
 
+/// Eight words of four values.
+struct Values([u32; 8]);
+
+impl Values {
+    /// The same in as many words as a value has bits.
+    fn store<const BITS: usize>(self) -> [u32; 8] {
+        let mut stored = [0; 8];
+        each_word!(|J| {
+            for piece in const { pieces(BITS, J) } {
+                stored[piece.word] |= (self.0[J] & spread(piece.mask)) << piece.shift;
+            }
+        });
+        stored
+    }
+}
+
 /// Writes row `r` of a panel, whose memory is as [`Plan::panel`] says and zero there.
 fn pack_row(plan: Plan, dtype: DType, row: &[u8], r: usize, panel: &mut [u8]) {
     let blocks = row.len() / dtype.block_bytes();
@@ -250,13 +266,8 @@ fn pack_row(plan: Plan, dtype: DType, row: &[u8], r: usize, panel: &mut [u8]) {
                 let high = high.get(block, plan.high);
                 bytes.iter_mut().zip(high).for_each(|(low, high)| *low |= high << plan.low);
             }
-            let values: [u32; 8] = bytemuck::cast(bytes);
-            let mut stored = [0; 8];
-            for (j, value) in values.into_iter().enumerate() {
-                for piece in pieces(plan.bits(), j) {
-                    stored[piece.word] |= (value & spread(piece.mask)) << piece.shift;
-                }
-            }
+            let stored = Values(bytemuck::cast(bytes));
+            let stored = with_bits!(plan.bits(), stored.store());
             for (word, value) in stored.into_iter().enumerate().take(plan.bits()) {
                 words[at + word * PANEL + r] = value;
             }
