@@ -4,6 +4,8 @@
 pub mod audio;
 pub mod autograd;
 pub mod backend;
+#[cfg(any(feature = "text", feature = "webgpu"))]
+mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod device;

@@ -178,6 +178,8 @@ export interface DeviceCounts {
   uploads: number;
   /** Tensors read back. */
   reads: number;
+  /** Microseconds in which commands were encoded and handed to the GPU. */
+  encodeMicroseconds: number;
   /** What else the engine counts. */
   [other: string]: number;
 }

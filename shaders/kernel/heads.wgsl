@@ -2,8 +2,6 @@
 // position. k is (heads of queries, heads of keys, d, half of the elements rotated): values come behind both and stay as they
 // are. inner: strides of the cosines b and of the sines c, then t and heads. strides[0]: those of a; strides[2] and [3]: start
 // and stride of the norms (NORM) of queries and of keys; f.x is added to their mean squares. HALVES as in rope.wgsl.
-var<workgroup> parts: array<f32, WORKGROUP>;
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -34,15 +32,9 @@ fn main(
             let v = load_a(origin + i * step);
             squares += v * v;
         }
-        parts[thread] = squares;
-        workgroupBarrier();
-        for (var width = WORKGROUP / 2u; width > 0u; width /= 2u) {
-            if (thread < width) {
-                parts[thread] += parts[thread + width];
-            }
-            workgroupBarrier();
-        }
-        scale = 1.0 / sqrt(parts[0] / f32(size) + p.f.x);
+        put(0u, thread, squares);
+        settle(thread);
+        scale = 1.0 / sqrt(sum_of(0u) / f32(size) + p.f.x);
     }
     for (var i = thread; i < size; i += WORKGROUP) {
         let own = load_a(origin + i * step) * scale * norm_weight(is_query, i);

@@ -2,8 +2,6 @@
 // rows of a). Of weight j the numbers strides[j] are: start, distance of rows, columns, and the first of its columns in the
 // result. A workgroup makes COLUMNS results of one row and one weight (GATED: of two weights, one being the other's gate);
 // its threads take eight elements in turn. Each weight is read once for each row.
-var<workgroup> parts: array<f32, SUMS * WORKGROUP>;
-
 fn activations(at: u32, left: u32) -> Eight {
     var found = Eight(vec4<f32>(0.0), vec4<f32>(0.0));
     if (left >= 8u) {
@@ -63,26 +61,18 @@ fn main(
         }
     }
     for (var c = 0u; c < SUMS; c++) {
-        parts[c * WORKGROUP + thread] = sums[c];
+        put(c, thread, sums[c]);
     }
-    workgroupBarrier();
-    for (var width = WORKGROUP / 2u; width > 0u; width /= 2u) {
-        if (thread < width) {
-            for (var c = 0u; c < SUMS; c++) {
-                parts[c * WORKGROUP + thread] += parts[c * WORKGROUP + thread + width];
-            }
-        }
-        workgroupBarrier();
-    }
+    settle(thread);
     if (thread < COLUMNS && first + thread < weight.z) {
         var scale = 1.0;
         if (NORM) {
-            scale = 1.0 / sqrt(parts[(SUMS - 1u) * WORKGROUP] / f32(p.k.y) + p.f.x);
+            scale = 1.0 / sqrt(sum_of(SUMS - 1u) / f32(p.k.y) + p.f.x);
         }
-        let found = scale * parts[thread * WORKGROUP];
+        let found = scale * sum_of(thread);
         var other = 0.0;
         if (GATED) {
-            other = scale * parts[(COLUMNS + thread) * WORKGROUP];
+            other = scale * sum_of(COLUMNS + thread);
         }
         let column = weight.w + first + thread;
         let at = row * p.k.z + column;

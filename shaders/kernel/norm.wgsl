@@ -1,17 +1,9 @@
 // RMS norm, or layer norm (CENTRE), of lines of k.y elements, k.x apart, times the weights b, k.z apart. f.x is added to the
 // mean square.
-var<workgroup> parts: array<f32, WORKGROUP>;
-
 fn total(thread: u32, part: f32) -> f32 {
-    parts[thread] = part;
-    workgroupBarrier();
-    for (var width = WORKGROUP / 2u; width > 0u; width /= 2u) {
-        if (thread < width) {
-            parts[thread] += parts[thread + width];
-        }
-        workgroupBarrier();
-    }
-    let sum = parts[0];
+    put(0u, thread, part);
+    settle(thread);
+    let sum = sum_of(0u);
     workgroupBarrier();
     return sum;
 }

@@ -1,11 +1,11 @@
 //! A language model with its tokenizer, ready to answer.
 
 use super::{
-    clock::{Clock, default_clock},
     generation::{Generation, Session},
     memory,
 };
 use crate::{
+    clock::{Clock, default_clock},
     device::Device,
     dtype::DType,
     error::{Error, Result},

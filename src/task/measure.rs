@@ -1,6 +1,7 @@
 //! How fast would this model be on that device? Asked before its weights are there.
 
-use super::{clock::Clock, generator::read_config};
+use super::generator::read_config;
+use crate::clock::Clock;
 use crate::{
     backend::cpu::Buffer,
     device::Device,

@@ -22,7 +22,6 @@
 //! # }
 //! ```
 
-mod clock;
 #[cfg_attr(all(target_arch = "wasm32", not(feature = "webgpu")), path = "no_draw.rs")]
 mod draw;
 mod generation;
@@ -32,8 +31,8 @@ mod memory;
 #[cfg(feature = "whisper")]
 mod transcribe;
 
+pub use crate::clock::{Clock, default_clock};
 pub use crate::models::LoadProgress;
-pub use clock::{Clock, default_clock};
 pub use generation::{FinishReason, Generation, GenerationStats, Step};
 pub use generator::{GenerateOptions, LoadOptions, ModelInfo, Prompt, TextGenerator};
 pub use measure::measure_decode;

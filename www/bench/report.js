@@ -33,7 +33,7 @@ export function rows(results) {
 
 /** What one generated token costs a GPU, apart from how fast it is. */
 export function costs({ perToken, msPerToken, weightBytes, layers }) {
-  const { dispatches, submits, buffers, bindGroups, pipelines, reads, encodeMs } = perToken;
+  const { dispatches, submits, buffers, bindGroups, pipelines, reads, encodeMicroseconds } = perToken;
   const made = buffers + bindGroups + pipelines;
   return [
     ['Time', `${msPerToken.toFixed(1)} ms`],
@@ -42,7 +42,7 @@ export function costs({ perToken, msPerToken, weightBytes, layers }) {
     ['Submits', submits.toFixed(1)],
     ['Values read back', reads.toFixed(1)],
     ['GPU objects made', made.toFixed(1)],
-    ...(encodeMs === undefined ? [] : [['Encoding', `${encodeMs.toFixed(2)} ms`]]),
+    ['Encoding', `${(encodeMicroseconds / 1000).toFixed(2)} ms`],
   ];
 }
 

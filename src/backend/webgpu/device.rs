@@ -52,6 +52,8 @@ pub(super) struct Gpu {
 pub(crate) struct Opening {
     /// Fresh memory is filled with NaN, so that what was not written shows.
     pub poison: bool,
+    /// Nothing is used that some adapters do not have.
+    pub plain: bool,
     /// No tensor's buffer is larger than so many bytes, and no part of one that a kernel sees.
     pub max_binding: u64,
     /// All buffers together take no more than so many bytes.
@@ -68,7 +70,7 @@ impl Opening {
 
 impl Default for Opening {
     fn default() -> Self {
-        Self { poison: false, max_binding: u64::MAX, max_memory: u64::MAX }
+        Self { poison: false, plain: false, max_binding: u64::MAX, max_memory: u64::MAX }
     }
 }
 
@@ -134,6 +136,7 @@ impl Gpu {
         limits.max_buffer_size = limits.max_buffer_size.min(opening.max_binding.max(OWN_BUFFERS));
         limits.max_storage_buffer_binding_size = limits.max_storage_buffer_binding_size.min(opening.max_binding);
         let wanted = wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY;
+        let wanted = if opening.plain { wgpu::Features::empty() } else { wanted };
         let features = adapter.features() & wanted;
         #[cfg_attr(not(target_arch = "wasm32"), expect(unused_mut, reason = "the browser tells more"))]
         let mut info = AdapterInfo {
@@ -160,7 +163,7 @@ impl Gpu {
             drop(offered);
             info.name = browser.name();
             info.software |= browser.is_software();
-            info.subgroups = super::browser::has_feature(&device, "subgroups");
+            info.subgroups = !opening.plain && super::browser::has_feature(&device, "subgroups");
         }
         let fault = Arc::new(Mutex::new(None));
         let reported = fault.clone();

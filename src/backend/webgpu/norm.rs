@@ -67,7 +67,8 @@ impl WebGpuBackend {
         };
         let job = Job::threads(op, &shader::NORM, Class::Float, &operands, out.dtype, params)
             .flag("CENTRE", op == "layer_norm")
-            .piece(piece);
+            .piece(piece)
+            .sums(1, self.gpu.info.subgroups);
         self.run(job.lines(), out)
     }
 
@@ -94,6 +95,7 @@ impl WebGpuBackend {
         let mut job = Job::threads(OP, &shader::HEADS, Class::Float, &operands, out.dtype, params)
             .flag("HALVES", heads.layout == RopeLayout::Half)
             .flag("NORM", heads.norm.is_some())
+            .sums(1, self.gpu.info.subgroups)
             .piece(if norms.is_empty() { pieces::WITHOUT_HEAD_NORMS } else { pieces::WITH_HEAD_NORMS });
         job.workgroup = 64;
         self.run(job.lines(), out)

@@ -6,10 +6,11 @@ use super::{
     device::Gpu,
     memory::{Encoding, Memory, Pool, Raw},
     params::{Params, WORDS},
-    shader::{self, Class, Kernel, Piece, Value, Variant},
+    shader::{self, Class, Kernel, Piece, Value, Variant, pieces},
     stats::Stats,
 };
 use crate::{
+    clock::default_clock,
     dtype::DType,
     error::{Error, Result},
 };
@@ -112,6 +113,10 @@ impl<'a> Job<'a> {
     pub fn piece(mut self, piece: Piece) -> Self {
         self.pieces.push(piece);
         self
+    }
+    /// So many sums over a workgroup at once, by subgroups where the adapter has them.
+    pub fn sums(self, count: u32, subgroups: bool) -> Self {
+        self.number("SUMS", count).piece(if subgroups { pieces::SUMS_SUBGROUP } else { pieces::SUMS_SHARED })
     }
 }
 
@@ -327,7 +332,9 @@ impl Recorder {
         }
         self.gpu.alive()?;
         let what = format!("a batch of {} kernels", state.open.len());
+        let start = default_clock();
         let submission = self.gpu.commit(&what, || self.encode(state, read))?;
+        Stats::add(&self.stats.encode_microseconds, ((default_clock() - start) * 1e3) as u64);
         Stats::add(&self.stats.submits, 1);
         state.open.clear();
         state.uniforms.clear();

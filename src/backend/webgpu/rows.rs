@@ -128,7 +128,7 @@ impl WebGpuBackend {
         let products = if gated { 2 * at_once } else { at_once };
         let mut job = Job::threads(op, &shader::LINEAR_ROW, Class::Float, &operands, out.dtype, params)
             .number("COLUMNS", at_once)
-            .number("SUMS", products + u32::from(norm.is_some()))
+            .sums(products + u32::from(norm.is_some()), self.gpu.info.subgroups)
             .number("WEIGHTS", if gated { 1 } else { weights.len() as u32 })
             .flag("GATED", gated)
             .flag("NORM", norm.is_some())

@@ -98,6 +98,8 @@ pub(super) mod pieces {
     pub const WITH_BIAS: Piece = piece!("common/with_bias");
     pub const WITHOUT_BIAS: Piece = piece!("common/without_bias");
     pub const WITH_RESIDUAL: Piece = piece!("common/with_residual");
+    pub const SUMS_SHARED: Piece = piece!("common/sums_shared");
+    pub const SUMS_SUBGROUP: Piece = piece!("common/sums_subgroup");
     pub const PHILOX: Piece = piece!("common/philox");
     pub const ORDER: Piece = piece!("common/order");
     pub const PLAIN_VALUE: Piece = piece!("arg/plain");
@@ -177,6 +179,9 @@ pub(super) struct Variant {
     pub pieces: Vec<Piece>,
 }
 
+/// What a program with operations among threads that run in step begins with, in browsers.
+pub(super) const ENABLE_SUBGROUPS: &str = "enable subgroups;\n";
+
 /// Operands are called by these letters, unless the job says otherwise.
 pub(super) const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 
@@ -255,6 +260,10 @@ fn filled(text: &str, words: &[(&str, &str)]) -> String {
 /// The program's text.
 pub(super) fn compose(kernel: &Kernel, variant: &Variant) -> String {
     let mut text = String::new();
+    // Browsers ask for that line, which naga does not know.
+    if cfg!(target_arch = "wasm32") && variant.pieces.contains(&pieces::SUMS_SUBGROUP) {
+        text.push_str(ENABLE_SUBGROUPS);
+    }
     let mut functions = Vec::new();
     for (name, value) in &variant.values {
         // Writing to a string cannot fail.

@@ -15,6 +15,7 @@ pub(super) struct Stats {
     /// Most uploaded bytes that were under way at once.
     pub staged: AtomicU64,
     pub weight_bytes: AtomicU64,
+    pub encode_microseconds: AtomicU64,
 }
 
 /// What a GPU device has done since it was made. The difference of two of these is the cost of what lies between, whatever
@@ -39,6 +40,8 @@ pub struct DeviceStats {
     pub reads: u64,
     /// Bytes of weights that products of few rows are made with, counted once for each time that they are read.
     pub weight_bytes: u64,
+    /// Microseconds in which commands were encoded and handed to the queue.
+    pub encode_microseconds: u64,
 }
 
 impl Stats {
@@ -59,6 +62,7 @@ impl Stats {
             uploads: get(&self.uploads),
             reads: get(&self.reads),
             weight_bytes: get(&self.weight_bytes),
+            encode_microseconds: get(&self.encode_microseconds),
         }
     }
 }
@@ -75,6 +79,7 @@ impl std::ops::Sub for DeviceStats {
             uploads: self.uploads - before.uploads,
             reads: self.reads - before.reads,
             weight_bytes: self.weight_bytes - before.weight_bytes,
+            encode_microseconds: self.encode_microseconds - before.encode_microseconds,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Without an adapter they pass, and say so on standard error, unless `VOTIVE_WEBGPU_TESTS=require`: then that is a failure.
 
-use super::{WebGpuBackend, device::Opening};
+use super::{WebGpuBackend, device::Opening, shader::ENABLE_SUBGROUPS};
 use crate::{
     DType, Device, Result, Tensor, conformance,
     format::{Checkpoint, FileSource},
@@ -72,7 +72,8 @@ fn check_programs() {
     let mut wrong = Vec::new();
     for (i, (name, text)) in programs.iter().enumerate() {
         let file = folder.join(format!("{i}.wgsl"));
-        std::fs::write(&file, text).unwrap();
+        let enable = if text.contains("subgroupAdd") { ENABLE_SUBGROUPS } else { "" };
+        std::fs::write(&file, format!("{enable}{text}")).unwrap();
         let Ok(found) = std::process::Command::new("tint").args(["-f", "wgsl", "-o", "/dev/null"]).arg(&file).output()
         else {
             let _ = writeln!(
@@ -141,6 +142,33 @@ fn webgpu_does_the_same_again_without_creating_anything() -> Result<()> {
     assert_eq!(step()?, first);
     let cost = device.stats().unwrap() - before;
     assert_eq!((cost.buffers, cost.bind_groups, cost.pipelines, cost.submits), (0, 0, 0, 1), "{cost:?}");
+    Ok(())
+}
+
+/// Sums of products and norms, by subgroups and without: the same but for the order of additions.
+#[test]
+fn webgpu_sums_alike_without_subgroups() -> Result<()> {
+    let mut results = Vec::new();
+    for plain in [false, true] {
+        let Some(device) = device_with(Opening { plain, ..Opening::poisoned() }) else { return Ok(()) };
+        let info = device.adapter().unwrap();
+        assert!(!plain || !info.subgroups);
+        println!("{}: subgroups {}", info.name, info.subgroups);
+        let wave = |count: usize, step: f32| (0..count).map(|i| (i as f32 * step).sin()).collect::<Vec<_>>();
+        let mut found = Vec::new();
+        for depth in [32, 300, 2048] {
+            let x = Tensor::from_slice(&wave(3 * depth, 0.7), [3, depth], &device)?;
+            let w = Tensor::from_slice(&wave(37 * depth, 0.3), [37, depth], &device)?;
+            let scale = Tensor::from_slice(&wave(depth, 0.1), [depth], &device)?;
+            for result in [x.linear(&w, None)?, x.rms_norm(&scale, 1e-5)?, x.layer_norm(&scale, None, 1e-5)?] {
+                found.extend(result.to_vec_sync::<f32>()?);
+            }
+        }
+        results.push(found);
+    }
+    // Sums of up to 2048 products of at most 1, of which the roundings differ: at most 2048 * 2^-24 each.
+    let worst = results[0].iter().zip(&results[1]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst < 2e-4, "{worst}");
     Ok(())
 }
 

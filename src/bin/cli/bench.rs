@@ -112,6 +112,7 @@ fn costs(model: &TextGenerator, tokens: usize) -> Result<Value> {
         "buffers": each(long.buffers, short.buffers), "bind groups": each(long.bind_groups, short.bind_groups),
         "pipelines": each(long.pipelines, short.pipelines), "uploads": each(long.uploads, short.uploads),
         "reads": each(long.reads, short.reads),
+        "µs of encoding": each(long.encode_microseconds, short.encode_microseconds),
         "bytes of weights": each(long.weight_bytes, short.weight_bytes),
     }))
 }

@@ -29,7 +29,7 @@ pub use segment::{Partial, Segment, Transcript, Word};
 pub use tokens::LANGUAGES;
 pub use transcription::{TranscribeStep, Transcription, TranscriptionStats};
 
-use super::clock::Clock;
+use crate::clock::Clock;
 use crate::{
     device::Device,
     error::{Error, Result},

@@ -1,9 +1,9 @@
 //! How to load and how to transcribe.
 
 use crate::{
+    clock::{Clock, default_clock},
     dtype::DType,
     error::{Error, Result},
-    task::clock::{Clock, default_clock},
 };
 use serde::{Deserialize, Serialize};
 
