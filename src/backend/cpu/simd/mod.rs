@@ -319,6 +319,9 @@ pub enum Isa {
     /// NEON, which every aarch64 processor has.
     #[cfg(target_arch = "aarch64")]
     Neon,
+    /// NEON with the dot products of bytes of Armv8.2.
+    #[cfg(target_arch = "aarch64")]
+    NeonDot,
     /// 128-bit SIMD of WebAssembly, with relaxed multiply-add when the module is built for it.
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     Wasm,
@@ -332,7 +335,11 @@ impl Isa {
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             let all = vec![Isa::Wasm];
             #[cfg(target_arch = "aarch64")]
-            let all = vec![Isa::Scalar, Isa::Neon];
+            let mut all = vec![Isa::Scalar, Isa::Neon];
+            #[cfg(target_arch = "aarch64")]
+            if std::arch::is_aarch64_feature_detected!("dotprod") {
+                all.push(Isa::NeonDot);
+            }
             #[cfg(not(any(all(target_arch = "wasm32", target_feature = "simd128"), target_arch = "aarch64")))]
             #[allow(unused_mut, reason = "only x86-64 has more")]
             let mut all = vec![Isa::Scalar];
@@ -370,6 +377,8 @@ impl Isa {
                 Isa::Vnni => avx2::run_vnni(kernel),
                 #[cfg(target_arch = "aarch64")]
                 Isa::Neon => kernel.run::<neon::Neon>(),
+                #[cfg(target_arch = "aarch64")]
+                Isa::NeonDot => neon::run_dot(kernel),
                 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
                 Isa::Wasm => wasm::run(kernel),
             }
@@ -407,6 +416,8 @@ impl fmt::Display for Isa {
             Isa::Vnni => "avx512-vnni",
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => "neon",
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDot => "neon-dotprod",
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
             Isa::Wasm if cfg!(target_feature = "relaxed-simd") => "wasm relaxed-simd",
             #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
