@@ -208,7 +208,7 @@ fn adapters_train_over_quantized_weights() {
     };
     let [mut blocks, floats] = [true, false]
         .map(|keep| adapted(llama_with(RopeLayout::Half, |name, tensor| quantized(name, tensor, keep)), "llama"));
-    // Products with blocks round the activations to 15 bits.
+    // Products with blocks round the activations to 14 bits.
     let logits = |case: &Case| values(&case.model.forward_train(&case.rows).unwrap());
     close("logits", &logits(&blocks), &logits(&floats), 1e-3);
     let gradients = |case: &Case| -> Vec<(String, Vec<f32>)> {
