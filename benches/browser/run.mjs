@@ -71,8 +71,8 @@ async function open(base, runner, file) {
 }
 
 /** One measurement: wall and CPU milliseconds of a prefill and of a decode, and the longest stall of the page. */
-const measure = (page, ids, count) =>
-  page.evaluate(async ([ids, count]) => {
+const measure = (page, ids, texts, count) =>
+  page.evaluate(async ([ids, texts, count]) => {
     const engine = self.engine;
     let stall = 0;
     let last = performance.now();
@@ -82,14 +82,14 @@ const measure = (page, ids, count) =>
       last = now;
     }, 10);
     const cpu0 = await self.cpu();
-    const prefill = await engine.prefill(ids);
+    const prefill = await engine.prefill(ids, texts[0]);
     const prefillCpu = (await self.cpu()) - cpu0;
     let startedAt;
-    const decode = await engine.decode(ids.slice(0, 16), count, () => { startedAt = self.cpu(); });
+    const decode = await engine.decode(ids.slice(0, 16), count, () => { startedAt = self.cpu(); }, texts[1]);
     const decodeCpu = (await self.cpu()) - (await startedAt);
     clearInterval(timer);
     return { prefill, prefillCpu, decode, decodeCpu, stall };
-  }, [ids, count]);
+  }, [ids, texts, count]);
 
 const results = [];
 for (const file of models) {
@@ -109,9 +109,12 @@ for (const file of models) {
   const all = await engines.votive.page.evaluate(async (text) => Array.from(await self.engine.tokenize(text)), PROSE);
   const ids = all.slice(0, promptTokens);
   if (ids.length < promptTokens) throw new Error(`the prompt has only ${ids.length} tokens`);
+  // For engines that take no ids: the same prompts as texts.
+  const texts = await engines.votive.page.evaluate(
+    (prompts) => Promise.all(prompts.map((ids) => self.engine.detokenize(ids))), [ids, ids.slice(0, 16)]);
   for (let round = -1; round < runs; round++) {
     for (const runner of runners) {
-      const sample = await measure(engines[runner].page, ids, round < 0 ? 8 : tokens);
+      const sample = await measure(engines[runner].page, ids, texts, round < 0 ? 8 : tokens);
       if (round >= 0) engines[runner].rounds.push(sample); // the first round warms up
       console.error(`${path.basename(file)} ${round + 1}/${runs} ${runner}: prefill ${sample.prefill.toFixed(0)} ms, decode ${sample.decode.toFixed(0)} ms`);
     }

@@ -9,6 +9,7 @@ export async function load(url) {
   };
   return {
     tokenize: (text) => model.tokenize(text),
+    detokenize: (ids) => model.detokenize(ids),
     /** Milliseconds from the call to the first token. */
     async prefill(ids) {
       const start = performance.now();
