@@ -53,9 +53,8 @@ fn main() {
             Err(e) => return host::say(&e.to_string()),
         };
         let product = |m: usize, n: usize, out: &mut [f32]| match &packed {
-            Some(packed) => {
-                Activations::new(isa, &x[..m * k], k).and_then(|x| linear_packed(&x, packed, 0, n, &mut out[..m * n]))
-            }
+            Some(packed) => Activations::new(isa, &x[..m * k], k)
+                .and_then(|x| linear_packed(&x, packed, 0, n, &mut out[..m * n], n)),
             None => linear_f32_on(isa, &x[..m * k], m, k, &w[..n * row], dtype, n, &mut out[..m * n]),
         };
         for m in [1, 9] {

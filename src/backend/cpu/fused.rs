@@ -5,8 +5,7 @@ use super::{
     Buffer, floats,
     norm::rms_norm_rows,
     num::Wide,
-    output,
-    product::{Rows, as_f32, product_into, shorten},
+    product::{Rows, as_f32, product_into, product_into_columns, shorten},
     rope::Turns,
     unwritten,
     walk::{PIECE, for_chunks},
@@ -40,24 +39,15 @@ fn rows<'a, T>(
 
 /// The projections of each row by several weights, side by side.
 pub(super) fn linears(norm: Option<f64>, inputs: &[View<'_>], out: &Meta) -> Result<Buffer> {
-    let mut result = output(&as_f32(out))?;
+    let mut result = unwritten(&as_f32(out))?;
     let columns = out.shape.dims().last().copied().unwrap_or(0);
     let all = result.as_slice_mut::<f32>()?;
     let m = all.len().checked_div(columns).unwrap_or(0);
     rows(norm, inputs, |x, weights| {
         let mut first = 0;
         for w in weights {
-            let n = w.layout.dims()[0];
-            if m == 1 {
-                product_into(x, w, &mut all[first..first + n])?;
-            } else {
-                let mut part = Buffer::unwritten(4 * m * n)?;
-                product_into(x, w, part.as_slice_mut()?)?;
-                let part = part.as_slice::<f32>()?.chunks_exact(n.max(1));
-                let places = all.chunks_exact_mut(columns.max(1));
-                places.zip(part).for_each(|(to, from)| to[first..first + n].copy_from_slice(from));
-            }
-            first += n;
+            product_into_columns(x, w, m, &mut all[first..], columns)?;
+            first += w.layout.dims()[0];
         }
         Ok(())
     })?;
@@ -66,7 +56,7 @@ pub(super) fn linears(norm: Option<f64>, inputs: &[View<'_>], out: &Meta) -> Res
 
 /// `gate(x · gᵀ) * (x · uᵀ)`
 pub(super) fn gated_linears(gate: Gate, norm: Option<f64>, inputs: &[View<'_>], out: &Meta) -> Result<Buffer> {
-    let mut result = output(&as_f32(out))?;
+    let mut result = unwritten(&as_f32(out))?;
     let both = result.as_slice_mut::<f32>()?;
     rows(norm, inputs, |x, weights| {
         let mut up = Buffer::unwritten(4 * both.len())?;
@@ -95,7 +85,7 @@ fn add(residual: &View<'_>, result: &mut Buffer) -> Result<()> {
 
 /// `residual + x · wᵀ`
 pub(super) fn linear_add(inputs: &[View<'_>], out: &Meta) -> Result<Buffer> {
-    let mut result = output(&as_f32(out))?;
+    let mut result = unwritten(&as_f32(out))?;
     product_into(&Rows::new(floats(&inputs[0])?.as_slice()), &inputs[1], result.as_slice_mut()?)?;
     add(&inputs[2], &mut result)?;
     shorten(result, out)
@@ -112,7 +102,7 @@ pub(super) fn rms_norm_add(eps: f64, inputs: &[View<'_>], out: &Meta) -> Result<
 /// The heads `[b, heads, t, d]` of rows `[b, t, heads · d]`: those of queries and keys normalised, if there are norms, and
 /// rotated.
 pub(super) fn heads(heads: &Heads, inputs: &[View<'_>], out: &Meta) -> Result<Buffer> {
-    let mut result = output(&as_f32(out))?;
+    let mut result = unwritten(&as_f32(out))?;
     let (x, cos, sin) = (floats(&inputs[0])?, floats(&inputs[1])?, floats(&inputs[2])?);
     let norms = inputs[3..].iter().map(floats).collect::<Result<Vec<_>>>()?;
     let &[_, count, t, d] = out.shape.dims() else { return Ok(result) };

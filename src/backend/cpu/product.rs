@@ -66,6 +66,32 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// As [`product_into`], with rows of the result `stride` apart: `out` begins with the first product, and `m` rows of it are
+/// written.
+pub(super) fn product_into_columns(
+    rows: &Rows<'_>,
+    w: &View<'_>,
+    m: usize,
+    out: &mut [f32],
+    stride: usize,
+) -> Result<()> {
+    let n = w.layout.dims()[0];
+    if m == 1 || n == stride {
+        return product_into(rows, w, &mut out[..m * n]);
+    }
+    if let (Some(packed), Some(range)) = (packed_of(w), w.layout.contiguous_range()) {
+        let (k, first) = (packed.shape().1, range.start / packed.shape().1.max(1));
+        if first * k == range.start && first.is_multiple_of(PANEL) && k > 0 && m * k == rows.values.len() {
+            return linear_packed(rows.quantized(k)?, packed, first, n, out, stride);
+        }
+    }
+    let mut part = Buffer::unwritten(4 * m * n)?;
+    product_into(rows, w, part.as_slice_mut()?)?;
+    let part = part.as_slice::<f32>()?.chunks_exact(n.max(1));
+    out.chunks_mut(stride.max(1)).zip(part).for_each(|(to, from)| to[..n].copy_from_slice(from));
+    Ok(())
+}
+
 /// Fills `out` with the products `[m, n]` of the rows of `x`, `[m, k]`, and those of a weight `[n, k]`.
 pub(super) fn product_into(rows: &Rows<'_>, w: &View<'_>, out: &mut [f32]) -> Result<()> {
     let x = rows.values;
@@ -81,7 +107,7 @@ pub(super) fn product_into(rows: &Rows<'_>, w: &View<'_>, out: &mut [f32]) -> Re
         let first = whole.filter(|range| k == packed.shape().1 && range.start.is_multiple_of(k)).map(|r| r.start / k);
         return match first {
             Some(first) if first.is_multiple_of(PANEL) && m * k == x.len() => {
-                linear_packed(rows.quantized(k)?, packed, first, n, out)
+                linear_packed(rows.quantized(k)?, packed, first, n, out, n)
             }
             Some(first) => linear_f32(x, m, k, packed.rows(first..first + n)?.bytes(), w.dtype, n, out),
             None => product_into(rows, &View { storage: &plain(w)?, ..w.clone() }, out),

@@ -118,7 +118,7 @@ pub fn linear_f32_on(
             unsafe { float_product(isa, x, (k, 1), b, out, m, k, n) };
         }
         _ if w_dtype.is_quantized() => {
-            quantized::product(&Activations::new(isa, x, k)?, Source::Rows(w_dtype, w), n, out);
+            quantized::product(&Activations::new(isa, x, k)?, Source::Rows(w_dtype, w), n, out, n);
         }
         _ => {
             return Err(Error::dtype("linear", format!("weights of {w_dtype}; cast them to f32, f16 or bf16")));
@@ -127,13 +127,23 @@ pub fn linear_f32_on(
     Ok(())
 }
 
-/// `out[m, n] = x · wᵀ` for `m` quantized rows of `x` and `n` packed rows of `w` from row `first` on.
+/// `out[m, n] = x · wᵀ` for `m` quantized rows of `x` and `n` packed rows of `w` from row `first` on; rows of the result are
+/// `stride` apart.
 ///
 /// # Errors
 /// When there are no such rows, they do not begin with a panel, or `x` and `out` do not have the size that they imply.
-pub fn linear_packed(x: &Activations, w: &Packed, first: usize, n: usize, out: &mut [f32]) -> Result<()> {
+pub fn linear_packed(
+    x: &Activations,
+    w: &Packed,
+    first: usize,
+    n: usize,
+    out: &mut [f32],
+    stride: usize,
+) -> Result<()> {
     let inside = first.is_multiple_of(PANEL) && first.checked_add(n).is_some_and(|last| last <= w.rows);
-    if !inside || x.groups * 32 != w.columns || x.m.checked_mul(n) != Some(out.len()) {
+    let end = x.m.saturating_sub(1).checked_mul(stride).and_then(|last| last.checked_add(n));
+    let fits = x.m == 0 || end.is_some_and(|end| end <= out.len());
+    if !inside || x.groups * 32 != w.columns || !fits || stride < n {
         let message = format!(
             "x of shape [{}, {}] and result of {} values are not x · [{n}, ..]ᵀ of {w:?} from row {first} on",
             x.m,
@@ -142,11 +152,11 @@ pub fn linear_packed(x: &Activations, w: &Packed, first: usize, n: usize, out: &
         );
         return Err(Error::shape("linear", message));
     }
-    if w.columns == 0 || out.is_empty() {
-        out.fill(0.0);
+    if w.columns == 0 || x.m == 0 || n == 0 {
+        out.chunks_mut(stride.max(1)).take(x.m).for_each(|row| row[..n].fill(0.0));
         return Ok(());
     }
-    quantized::product(x, Source::Packed(w, first / PANEL), n, out);
+    quantized::product(x, Source::Packed(w, first / PANEL), n, out, stride);
     Ok(())
 }
 

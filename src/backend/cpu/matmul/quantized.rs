@@ -51,15 +51,16 @@ impl Source<'_> {
     }
 }
 
-/// `out[m, n] = x · wᵀ` for activations of as many rows, and `n` rows of weights with as many groups.
-pub(super) fn product(acts: &Activations, weights: Source<'_>, n: usize, out: &mut [f32]) {
+/// `out[m, n] = x · wᵀ` for activations of as many rows, and `n` rows of weights with as many groups; rows of the result are
+/// `stride` apart.
+pub(super) fn product(acts: &Activations, weights: Source<'_>, n: usize, out: &mut [f32], stride: usize) {
     let (many, k) = (acts.tile > 1, acts.groups * 32);
     let (rows, out) = (if many { acts.width } else { PANEL }, Target::new(out));
     let step = (TASK / (acts.m * k).max(1)).next_multiple_of(rows).clamp(rows, n.next_multiple_of(rows));
     let bits = Plan::of(weights.dtype()).bits();
     parallel(n.div_ceil(step), |i| {
         let rows = i * step..((i + 1) * step).min(n);
-        let task = Task { acts, weights, rows, n, out };
+        let task = Task { acts, weights, rows, stride, out };
         if many {
             with_bits!(bits, task.matrix());
         } else {
@@ -74,7 +75,8 @@ struct Task<'a> {
     weights: Source<'a>,
     /// From the beginning of a panel on.
     rows: Range<usize>,
-    n: usize,
+    /// Between rows of the result.
+    stride: usize,
     out: Target,
 }
 
@@ -96,11 +98,11 @@ impl Task<'_> {
             let panel = self.weights.panel(row / PANEL, groups * 32);
             let head = &bytemuck::cast_slice(&panel)[..head_bytes];
             let words = panel[head_bytes / 4..].as_ptr().cast();
-            let (out, n, rows) = (self.out, self.n, PANEL.min(self.rows.end - row));
+            let (out, stride, rows) = (self.out, self.stride, PANEL.min(self.rows.end - row));
             // SAFETY: a panel and its scales are as the plan says, and the result is this task's own in these rows.
             unsafe {
                 acts.isa.run(ReadScales { plan, head, groups, scales, shifts, stride: PANEL });
-                acts.isa.run(VectorProduct::<BITS> { acts, words, scales, shifts, out, n, row, rows });
+                acts.isa.run(VectorProduct::<BITS> { acts, words, scales, shifts, out, stride, row, rows });
             }
         }
     }
@@ -146,7 +148,7 @@ impl Task<'_> {
                     }
                 }
                 for t in 0..acts.m {
-                    self.out.at(t * self.n + row).copy_from_nonoverlapping(acc[t * width..].as_ptr(), columns);
+                    self.out.at(t * self.stride + row).copy_from_nonoverlapping(acc[t * width..].as_ptr(), columns);
                 }
             }
         }

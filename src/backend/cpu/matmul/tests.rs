@@ -84,7 +84,7 @@ fn quantized_products_are_exact_up_to_f32_sums() {
                     assert!(error <= 2.4e-5 * size, "{dtype} {isa} m {m} at {i}: {out} is not {sum} (size {size})");
                 }
                 let packed = Packed::new(dtype, n, k, &bytes).unwrap();
-                linear_packed(&Activations::new(isa, &x, k).unwrap(), &packed, 0, n, &mut again).unwrap();
+                linear_packed(&Activations::new(isa, &x, k).unwrap(), &packed, 0, n, &mut again, n).unwrap();
                 assert_eq!(out, again, "{dtype} {isa} packed before");
             }
         }
@@ -171,11 +171,21 @@ fn packing_keeps_every_byte() {
     let packed = Packed::new(DType::Q4_K, 24, 256, &bytes).unwrap();
     let x = Activations::new(Isa::best(), &random(256, 3), 256).unwrap();
     let (mut all, mut part) = ([0.0; 24], [0.0; 10]);
-    linear_packed(&x, &packed, 0, 24, &mut all).unwrap();
-    linear_packed(&x, &packed, 8, 10, &mut part).unwrap();
+    linear_packed(&x, &packed, 0, 24, &mut all, 24).unwrap();
+    linear_packed(&x, &packed, 8, 10, &mut part, 10).unwrap();
     assert_eq!(all[8..18], part);
-    assert!(linear_packed(&x, &packed, 7, 10, &mut part).is_err());
-    assert!(linear_packed(&x, &packed, 16, 10, &mut part).is_err());
+    let two = Activations::new(Isa::best(), &random(512, 5), 256).unwrap();
+    let mut apart = [0.0; 40];
+    linear_packed(&two, &packed, 0, 10, &mut apart[5..], 20).unwrap();
+    assert!(apart[15..25].iter().chain(&apart[..5]).chain(&apart[35..]).all(|&v| v == 0.0), "between the rows");
+    let mut both = [0.0; 48];
+    linear_packed(&two, &packed, 0, 24, &mut both, 24).unwrap();
+    assert_eq!((&apart[5..15], &apart[25..35]), (&both[..10], &both[24..34]));
+    for (len, stride) in [(29, 20), (40, 9), (40, usize::MAX)] {
+        assert!(linear_packed(&two, &packed, 0, 10, &mut apart[..len], stride).is_err(), "{len} {stride}");
+    }
+    assert!(linear_packed(&x, &packed, 7, 10, &mut part, 10).is_err());
+    assert!(linear_packed(&x, &packed, 16, 10, &mut part, 10).is_err());
     assert!(Packed::new(DType::Q4_K, 24, 255, &bytes).is_err());
     assert!(Packed::new(DType::F32, 1, 1, &[0; 4]).is_err());
 }

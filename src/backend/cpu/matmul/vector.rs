@@ -14,16 +14,16 @@ const AHEAD: usize = 512;
 
 /// `out[t, row + r] = x[t] · w[r]` for the rows of a panel and all tokens.
 ///
-/// The kernel's promise: `words` are the words of a panel of `acts.groups` groups of values of `BITS` bits, `scales` and `shifts` (unread
-/// if the words are signed) its scales, `acts` was made for this instruction set with tiles of one, and `out` has `acts.m` rows of `n` columns of which
-/// nobody else writes `rows` from `row` on.
+/// The kernel's promise: `words` are the words of a panel of `acts.groups` groups of values of `BITS` bits, `scales` and
+/// `shifts` (unread if the words are signed) its scales, `acts` was made for this instruction set with tiles of one, and `out`
+/// has `acts.m` rows, `stride` apart, of which nobody else writes the columns `rows` from `row` on.
 pub(super) struct VectorProduct<'a, const BITS: usize> {
     pub acts: &'a Activations,
     pub words: *const i32,
     pub scales: *const f32,
     pub shifts: *const f32,
     pub out: Target,
-    pub n: usize,
+    pub stride: usize,
     pub row: usize,
     pub rows: usize,
 }
@@ -31,7 +31,7 @@ pub(super) struct VectorProduct<'a, const BITS: usize> {
 impl<const BITS: usize> Kernel for VectorProduct<'_, BITS> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
-        let Self { acts, words, scales, shifts, out, n, row, rows } = self;
+        let Self { acts, words, scales, shifts, out, stride, row, rows } = self;
         let parts = if const { has_halves(BITS) } { 2 } else { 1 };
         // SAFETY: the kernel's promise.
         unsafe {
@@ -69,12 +69,12 @@ impl<const BITS: usize> Kernel for VectorProduct<'_, BITS> {
                 }
                 let acc = S::add(acc[0], acc[1]);
                 if rows == S::LANES {
-                    S::store(out.at(t * n + row), acc);
+                    S::store(out.at(t * stride + row), acc);
                 } else {
                     let mut values = [0.0; 16];
                     S::store(values.as_mut_ptr(), acc);
                     for (r, value) in values.into_iter().enumerate().take(rows) {
-                        out.write(t * n + row + r, value);
+                        out.write(t * stride + row + r, value);
                     }
                 }
             }
