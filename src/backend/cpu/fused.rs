@@ -45,7 +45,7 @@ pub(super) fn linears(norm: Option<f64>, inputs: &[View<'_>], out: &Meta) -> Res
     let m = all.len().checked_div(columns).unwrap_or(0);
     rows(norm, inputs, |x, weights| {
         let mut first = 0;
-        for w in weights {
+        for w in weights.iter().filter(|_| m > 0) {
             product_into_columns(x, w, m, &mut all[first..], columns)?;
             first += w.layout.dims()[0];
         }
