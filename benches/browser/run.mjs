@@ -1,6 +1,6 @@
-// node run.mjs --votive DIR --models A.gguf,B.gguf [--candle DIR] [--onnx DIR] [--peers NAME,…] [--runs 5] [--prompt 128] [--tokens 64] [--out FILE]
+// node run.mjs --votive DIR --models A.gguf,B.gguf [--candle DIR] [--onnx DIR] [--peers NAME,…] [--threads 1] [--runs 5] [--prompt 128] [--tokens 64] [--out FILE]
 // Runs Votive and its peers in turn, in one Chromium, on the same files with the same token ids; prints a Markdown table of
-// medians and ratios. One thread each. `per CPU s` counts the CPU time of the engine's renderer process instead of wall time.
+// medians and ratios. As many threads each (candle has one always). `per CPU s` counts the CPU time of the engine's renderer process instead of wall time.
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -19,6 +19,7 @@ const { values: options } = parseArgs({
     candle: { type: 'string' },
     onnx: { type: 'string' },
     peers: { type: 'string', default: '' },
+    threads: { type: 'string', default: '1' },
     runs: { type: 'string', default: '5' },
     prompt: { type: 'string', default: '128' },
     tokens: { type: 'string', default: '64' },
@@ -30,7 +31,9 @@ if (!options.votive || models.length === 0) {
   console.error('usage: node run.mjs --votive DIST --models A.gguf[,B.gguf …] [--candle DIR] [--onnx DIR] [--peers NAME,…] [--runs N]');
   process.exit(2);
 }
-const [runs, promptTokens, tokens] = [options.runs, options.prompt, options.tokens].map(Number);
+const [runs, promptTokens, tokens, threads] = [options.runs, options.prompt, options.tokens, options.threads].map(Number);
+// Shared memory is for pages that are isolated only.
+const ISOLATED = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 // Peers are pages of that name; candle is compiled before, and has its module's folder.
 const runners = ['votive', ...options.peers.split(',').filter(Boolean), ...(options.candle ? ['candle'] : []),
   ...(options.onnx ? ['transformers', 'transformers-q8'] : [])];
@@ -59,11 +62,11 @@ async function open(base, runner, file) {
   await page.exposeFunction('cpu', () => cpuMilliseconds(renderers(root)));
   await page.goto(`${base}/pages/page.html`);
   const before = new Map(renderers(root).map((pid) => [pid, peakMegabytes([pid])]));
-  const loadMs = await page.evaluate(async ([runner, url]) => {
+  const loadMs = await page.evaluate(async ([runner, url, threads]) => {
     const start = performance.now();
-    self.engine = await (await import(`/pages/${runner}.mjs`)).load(url);
+    self.engine = await (await import(`/pages/${runner}.mjs`)).load(url, threads);
     return performance.now() - start;
-  }, [runner, `${base}/model/${encodeURIComponent(path.basename(file))}`]);
+  }, [runner, `${base}/model/${encodeURIComponent(path.basename(file))}`, threads]);
   // The renderer that holds the model is the one whose peak has grown most.
   const grown = renderers(root).map((pid) => [pid, peakMegabytes([pid]) - (before.get(pid) ?? 0)]);
   const own = [grown.sort((a, b) => b[1] - a[1])[0][0]];
@@ -100,13 +103,15 @@ for (const file of models) {
     '/model/': path.dirname(file),
     ...(options.candle ? { '/candle/': path.resolve(options.candle) } : {}),
     ...(options.onnx ? { '/onnx/': path.resolve(options.onnx) } : {}),
-  });
+  }, threads > 1 ? ISOLATED : {});
   const engines = {};
   for (const runner of runners) {
     console.error(`${path.basename(file)}: loading ${runner}`);
     engines[runner] = { ...(await open(server.base, runner, file)), rounds: [] };
   }
-  const all = await engines.votive.page.evaluate(async (text) => Array.from(await self.engine.tokenize(text)), PROSE);
+  // A long prompt is the same text several times.
+  const text = Array(Math.ceil(promptTokens / 300)).fill(PROSE).join('\n');
+  const all = await engines.votive.page.evaluate(async (text) => Array.from(await self.engine.tokenize(text)), text);
   const ids = all.slice(0, promptTokens);
   if (ids.length < promptTokens) throw new Error(`the prompt has only ${ids.length} tokens`);
   // For engines that take no ids: the same prompts as texts.
@@ -145,7 +150,7 @@ await browser.close();
 await launched.close();
 
 const number = (value) => value.toFixed(value < 10 ? 2 : 1);
-console.log(`Chromium ${version}, one thread each, medians of ${runs} interleaved runs; ${os.cpus()[0].model}; load average ${os.loadavg()[0].toFixed(1)}\n`);
+console.log(`Chromium ${version}, ${threads === 1 ? 'one thread' : `${threads} threads`} each, medians of ${runs} interleaved runs; ${os.cpus()[0].model}; load average ${os.loadavg()[0].toFixed(1)}\n`);
 console.log(`| model | engine | prefill ${promptTokens} tok/s | decode ${tokens} tok/s | prefill per CPU s | decode per CPU s | Votive's ratio (prefill, decode; per CPU s) | load s | peak MB (loading, all) | longest stall ms |`);
 console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |');
 for (const r of results) {
@@ -156,4 +161,4 @@ for (const r of results) {
   ].join('; ');
   console.log(`| ${r.model} | ${r.runner} | ${number(r.prefill)} | ${number(r.decode)} | ${number(r.prefillPerCpuSecond)} | ${number(r.decodePerCpuSecond)} | ${ratio} | ${(r.loadMs / 1000).toFixed(1)} | ${r.loadPeakMegabytes.toFixed(0)}, ${r.peakMegabytes.toFixed(0)} | ${r.longestStallMs.toFixed(0)} |`);
 }
-if (options.out) fs.writeFileSync(options.out, JSON.stringify({ runs, promptTokens, tokens, cpu: os.cpus()[0].model, chromium: version, results }, null, 1));
+if (options.out) fs.writeFileSync(options.out, JSON.stringify({ runs, threads, promptTokens, tokens, cpu: os.cpus()[0].model, chromium: version, results }, null, 1));

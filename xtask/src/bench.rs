@@ -39,6 +39,12 @@ pub struct Args {
     /// How often to measure; medians are reported
     #[arg(long, default_value_t = 5)]
     runs: u32,
+    /// Threads of each engine in the browser
+    #[arg(long, default_value_t = 1)]
+    threads: u32,
+    /// Tokens of the prompt in the browser
+    #[arg(long, default_value_t = 128)]
+    prompt: u32,
     /// How many tokens to decode in the browser
     #[arg(long, default_value_t = 64)]
     tokens: u32,
@@ -187,9 +193,10 @@ fn browser(workspace: &Workspace, models: &[PathBuf], args: &Args) -> Result<Val
     let mut node = Command::new("node");
     node.arg("run.mjs").current_dir(&bench).env("CHROMIUM", chromium);
     node.arg("--votive").arg(workspace.package().join("dist")).arg("--models").arg(list.join(","));
-    node.args(["--runs", &args.runs.to_string(), "--tokens", &args.tokens.to_string()]).arg("--out").arg(&out);
+    node.args(["--runs", &args.runs.to_string(), "--tokens", &args.tokens.to_string()]);
+    node.args(["--threads", &args.threads.to_string(), "--prompt", &args.prompt.to_string()]).arg("--out").arg(&out);
     if args.peers {
-        node.args(["--peers", "wllama,wllama-3"]).arg("--candle").arg(candle(workspace)?);
+        node.args(["--peers", "votive-simd,wllama,wllama-3"]).arg("--candle").arg(candle(workspace)?);
         // Of the format that loses least.
         if let Some(model) = models.last() {
             node.arg("--onnx").arg(bench_peers::onnx(workspace, model)?);

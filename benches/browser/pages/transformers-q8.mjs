@@ -1,4 +1,4 @@
 // transformers.js with 8-bit weights.
 import { loadAs } from './transformers.mjs';
 
-export const load = () => loadAs('q8');
+export const load = (_, threads) => loadAs('q8', threads);

@@ -1,4 +1,4 @@
-// transformers.js 4.3.1 on onnxruntime's WebAssembly, in the page, one thread: the same weights in f32.
+// transformers.js 4.3.1 on onnxruntime's WebAssembly, in the page: the same weights in f32.
 import { AutoModelForCausalLM, BaseStreamer, Tensor, env } from '/modules/@huggingface/transformers/dist/transformers.min.js';
 
 Object.assign(env, { allowRemoteModels: false, allowLocalModels: true, localModelPath: '/', useBrowserCache: false, useWasmCache: false });
@@ -18,10 +18,10 @@ class Tokens extends BaseStreamer {
 }
 
 /** An engine with the weights in transformers.js's `dtype`. */
-export async function loadAs(dtype) {
+export async function loadAs(dtype, threads) {
   const { wasm } = env.backends.onnx;
   wasm.wasmPaths = `${location.origin}/modules/onnxruntime-web/dist/`;
-  wasm.numThreads = 1;
+  wasm.numThreads = threads;
   wasm.proxy = false;
   const model = await AutoModelForCausalLM.from_pretrained('onnx', { dtype, device: 'wasm' });
   const generate = async (ids, count, onToken) => {
@@ -52,4 +52,4 @@ export async function loadAs(dtype) {
   };
 }
 
-export const load = () => loadAs('fp32');
+export const load = (_, threads) => loadAs('fp32', threads);

@@ -1,8 +1,11 @@
 // Votive through its published package, in the worker that the package starts.
 import { TextModel } from '/votive/index.js';
 
-export async function load(url) {
-  const model = await TextModel.load(url, { cache: false });
+export const load = (url, threads) => loadAs(url, { threads });
+
+/** An engine with more options than that it computes on the processor and keeps no files. */
+export async function loadAs(url, more) {
+  const model = await TextModel.load(url, { cache: false, device: 'cpu', ...more });
   const run = async (ids, maxTokens) => {
     const { stats } = await model.generate(ids, { maxTokens, temperature: 0, ignoreEos: true, reuseCache: false }).result;
     return stats;

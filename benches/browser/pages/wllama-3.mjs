@@ -1,15 +1,15 @@
-// wllama 3.8.1, one thread: the newest, in which llama.cpp's integer dot kernels for wasm are missing. It has no low-level calls any
+// wllama 3.8.1: the newest, in which llama.cpp's integer dot kernels for wasm are missing. It has no low-level calls any
 // more, and its completion takes texts only; it counts the tokens that it made of one.
 import { Wllama } from '/modules/wllama-3/esm/index.js';
 
-export async function load(url) {
+export async function load(url, threads) {
   const quiet = () => {};
   const wllama = new Wllama(
     { default: '/modules/wllama-3/esm/wasm/wllama.wasm' },
     { logger: { debug: quiet, log: quiet, warn: quiet, error: console.error } },
   );
   const blob = await (await fetch(url)).blob();
-  await wllama.loadModel([blob], { n_threads: 1, n_ctx: 1024, n_batch: 512, n_gpu_layers: 0 });
+  await wllama.loadModel([blob], { n_threads: threads, n_ctx: 1024, n_batch: 512, n_gpu_layers: 0 });
   /** Calls `onToken` at each of `count` tokens. */
   const complete = async (prompt, count, onToken) => {
     const stream = await wllama.createCompletion({
