@@ -19,8 +19,8 @@ const TYPES: [&str; 3] = ["Q4_0", "Q4_1", "Q8_0"];
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Also measure, in turn, wllama 2.3.1 and 3.8.1, candle and transformers.js in the same browser, and llama.cpp natively
-    /// (downloaded, compiled and converted for this only)
+    /// Also measure, in turn, wllama 2.3.1 and 3.8.1, candle and transformers.js in the same browser, and natively llama.cpp, candle
+    /// and onnxruntime (downloaded, compiled and converted for this only)
     #[arg(long)]
     peers: bool,
     /// Measure only the kernels, natively and in Chromium: matrix products in each weight format, and other operations, beside
@@ -86,8 +86,11 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let models = if args.model.is_empty() { prepare_models(&votive)? } else { args.model.clone() };
     let mut measured = json!({});
     if args.only != Some(Place::Browser) {
-        let llama = if args.peers { Some(bench_peers::llama_bench(workspace)?) } else { None };
-        measured["native"] = native(&votive, llama.as_deref(), &models, args.runs)?;
+        let peers = match models.last() {
+            Some(model) if args.peers => Some(bench_peers::Native::prepare(workspace, model)?),
+            _ => None,
+        };
+        measured["native"] = native(&votive, peers.as_ref(), &models, args.runs)?;
     }
     if args.only != Some(Place::Native) {
         measured["browser"] = browser(workspace, &models, args)?;
@@ -124,9 +127,9 @@ fn prepare_models(votive: &Path) -> Result<Vec<PathBuf>> {
     TYPES.iter().map(prepare).collect()
 }
 
-/// `votive bench`, and llama.cpp's if it is wanted, on each model, with one thread and with as many as it takes by itself; prints
+/// `votive bench`, and the peers' if they are wanted, on each model, with one thread and with as many as it takes by itself; prints
 /// the numbers as a table.
-fn native(votive: &Path, llama_bench: Option<&Path>, models: &[PathBuf], runs: u32) -> Result<Value> {
+fn native(votive: &Path, peers: Option<&bench_peers::Native>, models: &[PathBuf], runs: u32) -> Result<Value> {
     let mut all: Vec<Value> = Vec::new();
     for model in models {
         for threads in [Some("1"), None] {
@@ -138,9 +141,8 @@ fn native(votive: &Path, llama_bench: Option<&Path>, models: &[PathBuf], runs: u
             let own: Value = serde_json::from_str(&output).context("`votive bench --json` did not write JSON")?;
             let (threads, tokens) = (own["threads"].as_u64().unwrap_or(1), own["decodeTokens"].as_u64().unwrap_or(64));
             all.push(own);
-            if let Some(program) = llama_bench {
-                step("The same with llama.cpp");
-                all.push(bench_peers::measure_llama(program, model, threads, runs, tokens)?);
+            if let Some(peers) = peers {
+                all.extend(peers.measure(model, threads, runs, tokens)?);
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Peers of `cargo xtask bench --peers` that are built or converted first: llama.cpp natively, from the source package that its
-//! Python binding publishes, and transformers.js's form of a model.
+//! Peers of `cargo xtask bench --peers` that are built or converted first: natively llama.cpp, from the source package that its
+//! Python binding publishes, candle and onnxruntime; and transformers.js's form of a model, which onnxruntime takes too.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,8 +19,79 @@ const BUILD_TOOLS: [&str; 2] = ["cmake==4.2.0", "ninja==1.13.0"];
 /// What writes ONNX.
 const CONVERTERS: [&str; 3] = ["numpy==2.2.6", "onnx==1.17.0", "gguf==0.19.0"];
 
+/// What runs it natively.
+const ONNXRUNTIME: [&str; 2] = ["numpy==2.2.6", "onnxruntime==1.23.2"];
+
+/// The engines that are measured beside Votive natively.
+pub struct Native {
+    llama_bench: PathBuf,
+    candle: PathBuf,
+    /// A Python, the folder of its packages, a script, and the model's folder.
+    onnxruntime: [PathBuf; 4],
+    /// The file whose weights onnxruntime has.
+    onnx_of: PathBuf,
+}
+
+impl Native {
+    /// Builds and installs all of them; onnxruntime gets the weights of `model`.
+    pub fn prepare(workspace: &Workspace, model: &Path) -> Result<Self> {
+        let llama_bench = llama_bench(workspace)?;
+        step("Compiling candle for this processor, to measure beside it");
+        let peer = workspace.root.join("benches/peers/language");
+        let target = workspace.scratch().join("language-peers");
+        let mut cargo = workspace.cargo();
+        cargo.current_dir(&peer).args(["build", "--release", "--locked", "--target-dir"]).arg(&target);
+        // What it uses of a processor is settled when it is compiled.
+        cargo.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", "-Ctarget-cpu=native");
+        process::run(&mut cargo)?;
+        let candle = target.join("release").join(format!("language-peers{}", std::env::consts::EXE_SUFFIX));
+        let packages = workspace.scratch().join("onnxruntime");
+        let python = system::python_packages(&packages, &ONNXRUNTIME)?;
+        let script = peer.join("onnxruntime_bench.py");
+        let onnxruntime = [PathBuf::from(python), packages, script, onnx(workspace, model)?];
+        Ok(Self { llama_bench, candle, onnxruntime, onnx_of: model.to_owned() })
+    }
+
+    /// Tokens a second of each on a model, in the form in which `votive bench --json` tells its own.
+    pub fn measure(&self, model: &Path, threads: u64, runs: u32, tokens: u64) -> Result<Vec<Value>> {
+        let numbers = [runs.to_string(), tokens.to_string()];
+        step("The same with llama.cpp");
+        let mut all = vec![measure_llama(&self.llama_bench, model, threads, runs, tokens)?];
+        step("The same with candle");
+        let mut candle = Command::new(&self.candle);
+        candle.arg(model).args(&numbers).env("RAYON_NUM_THREADS", threads.to_string());
+        all.push(measured("candle", model, threads, &mut candle)?);
+        if model == self.onnx_of {
+            let [python, packages, script, folder] = &self.onnxruntime;
+            for (name, file) in [("onnxruntime f32", "model.onnx"), ("onnxruntime q8", "model_quantized.onnx")] {
+                step(format!("The same with {name}"));
+                let mut onnxruntime = Command::new(python);
+                onnxruntime.arg(script).arg(folder.join("onnx").join(file)).arg(threads.to_string()).args(&numbers);
+                all.push(measured(name, model, threads, onnxruntime.env("PYTHONPATH", packages))?);
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Medians of the runs that a peer prints.
+fn measured(engine: &str, model: &Path, threads: u64, command: &mut Command) -> Result<Value> {
+    let runs: Value = serde_json::from_str(&capture(command)?).with_context(|| format!("{engine} wrote no JSON"))?;
+    let median_of = |name: &str| median(&runs[name]).with_context(|| format!("{engine} told no speed of {name}"));
+    Ok(json!({
+        "model": model, "engine": engine, "threads": threads, "decodeTokensPerSecond": median_of("decode")?,
+        "prefillTokensPerSecond": { "128": median_of("128")?, "512": median_of("512")? },
+    }))
+}
+
+fn median(runs: &Value) -> Option<f64> {
+    let mut speeds: Vec<f64> = runs.as_array()?.iter().filter_map(Value::as_f64).collect();
+    speeds.sort_by(f64::total_cmp);
+    speeds.get(speeds.len() / 2).copied()
+}
+
 /// Builds llama.cpp for this processor, once; returns its `llama-bench`.
-pub fn llama_bench(workspace: &Workspace) -> Result<PathBuf> {
+fn llama_bench(workspace: &Workspace) -> Result<PathBuf> {
     let scratch = workspace.scratch().join("llama.cpp");
     let program = scratch.join("build/bin").join(format!("llama-bench{}", std::env::consts::EXE_SUFFIX));
     let stamp = scratch.join("done");
@@ -72,8 +143,8 @@ pub fn llama_bench(workspace: &Workspace) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Tokens a second of llama.cpp on a model, in the form in which `votive bench --json` tells its own.
-pub fn measure_llama(llama_bench: &Path, model: &Path, threads: u64, runs: u32, tokens: u64) -> Result<Value> {
+/// Tokens a second of llama.cpp on a model.
+fn measure_llama(llama_bench: &Path, model: &Path, threads: u64, runs: u32, tokens: u64) -> Result<Value> {
     let mut bench = Command::new(llama_bench);
     bench.arg("-m").arg(model).args(["-t", &threads.to_string(), "-r", &runs.to_string(), "-n", &tokens.to_string()]);
     bench.args(["-p", "128,512", "-ngl", "0", "-o", "json"]);
@@ -81,10 +152,7 @@ pub fn measure_llama(llama_bench: &Path, model: &Path, threads: u64, runs: u32, 
     let mut measured =
         json!({ "model": model, "engine": "llama.cpp", "threads": threads, "prefillTokensPerSecond": {} });
     for row in &rows {
-        let mut speeds: Vec<f64> =
-            row["samples_ts"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
-        speeds.sort_by(f64::total_cmp);
-        let median = speeds.get(speeds.len() / 2).context("llama-bench told no speeds")?;
+        let median = median(&row["samples_ts"]).context("llama-bench told no speeds")?;
         match row["n_prompt"].as_u64() {
             Some(length) if length > 0 => measured["prefillTokensPerSecond"][length.to_string()] = json!(median),
             _ => measured["decodeTokensPerSecond"] = json!(median),
