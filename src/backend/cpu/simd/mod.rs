@@ -6,7 +6,7 @@
 //!
 //! Besides f32 and i32 there are registers of four weights in each 32-bit lane, a lane of each row of packed weights. They
 //! are multiplied by four activations of 14 bits: as pairs of 16 bits, or, where there is a dot product of bytes, as two bytes
-//! each ([`Simd::BYTES`]). Both are exact, so that every instruction set gives the same integers.
+//! each (`Simd::BYTES`). Both are exact, so that every instruction set gives the same integers.
 
 /// [`Simd::dot`] by pairs of i16.
 #[cfg(not(all(target_arch = "wasm32", target_feature = "relaxed-simd")))]
