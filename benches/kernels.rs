@@ -68,6 +68,14 @@ fn main() {
                 host::say(&format!("{name}: {isa} differs from the dequantized product by {worst}"));
             }
         }
+        if packed.is_some() {
+            let speed = measure(bytes as f64, || {
+                if let Err(e) = Packed::new(dtype, n, k, &w) {
+                    host::say(&e.to_string());
+                }
+            });
+            host::say(&format!(r#"{{"kernel":"{name} packing","isa":"{isa}","gbytes":{speed:.2}}}"#));
+        }
         for (kind, m) in [("vector", 1), ("few", 4), ("matrix", 128), ("matrix512", 512)] {
             let speed = measure(2.0 * (m * n) as f64 * k as f64, || {
                 if let Err(e) = product(m, n, &mut out) {
