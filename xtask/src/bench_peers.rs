@@ -46,7 +46,15 @@ impl Native {
         process::run(&mut cargo)?;
         let candle = target.join("release").join(format!("language-peers{}", std::env::consts::EXE_SUFFIX));
         let packages = workspace.scratch().join("onnxruntime");
-        let python = system::python_packages(&packages, &ONNXRUNTIME)?;
+        let (stamp, fingerprint) =
+            (packages.join("done"), files::Fingerprint::default().text(&ONNXRUNTIME.join(" ")).hex());
+        let python = if files::is_done(&stamp, &fingerprint) {
+            system::python()?
+        } else {
+            let python = system::python_packages(&packages, &ONNXRUNTIME)?;
+            files::mark_done(&stamp, &fingerprint)?;
+            python
+        };
         let script = peer.join("onnxruntime_bench.py");
         let onnxruntime = [PathBuf::from(python), packages, script, onnx(workspace, model)?];
         Ok(Self { llama_bench, candle, onnxruntime, onnx_of: model.to_owned() })

@@ -2,7 +2,7 @@
 
 use super::{
     Buffer, buffer_of, copy, floats,
-    matmul::{Activations, PANEL, gemm_f32, linear_f32, linear_packed},
+    matmul::{Activations, PANEL, Packed, gemm_f32, linear_f32, linear_packed},
     num::{Wide, with_wide},
     output, packed_of, plain, pool,
     simd::Isa,
@@ -66,6 +66,13 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// A weight that is whole rows of a packed one, from that row on.
+fn packed_rows<'a>(w: &View<'a>) -> Option<(&'a Packed, usize)> {
+    let (packed, range) = (packed_of(w)?, w.layout.contiguous_range()?);
+    let &[_, k] = w.layout.dims() else { return None };
+    (k > 0 && k == packed.shape().1 && range.start.is_multiple_of(k)).then(|| (packed, range.start / k))
+}
+
 /// As [`product_into`], with rows of the result `stride` apart: `out` begins with the first product, and `m` rows of it are
 /// written.
 pub(super) fn product_into_columns(
@@ -79,11 +86,8 @@ pub(super) fn product_into_columns(
     if m == 1 || n == stride {
         return product_into(rows, w, &mut out[..m * n]);
     }
-    if let (Some(packed), Some(range)) = (packed_of(w), w.layout.contiguous_range()) {
-        let (k, first) = (packed.shape().1, range.start / packed.shape().1.max(1));
-        if first * k == range.start && first.is_multiple_of(PANEL) && k > 0 && m * k == rows.values.len() {
-            return linear_packed(rows.quantized(k)?, packed, first, n, out, stride);
-        }
+    if let Some((packed, first)) = packed_rows(w).filter(|(_, first)| first.is_multiple_of(PANEL)) {
+        return linear_packed(rows.quantized(packed.shape().1)?, packed, first, n, out, stride);
     }
     let mut part = Buffer::unwritten(4 * m * n)?;
     product_into(rows, w, part.as_slice_mut()?)?;
@@ -102,18 +106,16 @@ pub(super) fn product_into(rows: &Rows<'_>, w: &View<'_>, out: &mut [f32]) -> Re
         out.fill(0.0);
         return Ok(());
     };
-    let whole = w.layout.contiguous_range();
-    if let Some(packed) = packed_of(w) {
-        let first = whole.filter(|range| k == packed.shape().1 && range.start.is_multiple_of(k)).map(|r| r.start / k);
-        return match first {
-            Some(first) if first.is_multiple_of(PANEL) && m * k == x.len() => {
+    if packed_of(w).is_some() {
+        return match packed_rows(w) {
+            Some((packed, first)) if first.is_multiple_of(PANEL) => {
                 linear_packed(rows.quantized(k)?, packed, first, n, out, n)
             }
-            Some(first) => linear_f32(x, m, k, packed.rows(first..first + n)?.bytes(), w.dtype, n, out),
+            Some((packed, first)) => linear_f32(x, m, k, packed.rows(first..first + n)?.bytes(), w.dtype, n, out),
             None => product_into(rows, &View { storage: &plain(w)?, ..w.clone() }, out),
         };
     }
-    match whole.and_then(|r| Some(w.dtype.bytes_for(r.start)?..w.dtype.bytes_for(r.end)?)) {
+    match w.layout.contiguous_range().and_then(|r| Some(w.dtype.bytes_for(r.start)?..w.dtype.bytes_for(r.end)?)) {
         Some(range) if w.dtype != DType::F64 => linear_f32(x, m, k, &buffer_of(w)?.bytes()[range], w.dtype, n, out),
         _ if w.dtype.is_quantized() => linear_f32(x, m, k, copy::read(w)?.bytes(), w.dtype, n, out),
         _ if w.dtype == DType::F32 => {

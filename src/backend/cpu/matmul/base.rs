@@ -20,7 +20,7 @@ use std::ops::Range;
 /// From this many rows on, packing float panels pays.
 const MANY_ROWS: usize = 6;
 /// Multiply-adds that are worth a task of their own.
-const TASK: usize = 1 << 16;
+pub(super) const TASK: usize = 1 << 16;
 
 /// A result that tasks write disjoint parts of.
 #[derive(Clone, Copy)]

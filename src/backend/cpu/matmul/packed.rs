@@ -1,9 +1,8 @@
 //! Weights of a block format in the order in which the kernels read them.
 //!
 //! [`PANEL`] rows make a panel, so that each 32-bit lane of a register belongs to one row and no lane is ever summed across:
-//! first the scales of the panel, then for each group of 32 values their words, a word
-//! of each row after the other. Four values are a word, a byte each; eight such words are stored in as many words as a value has
-//! bits. So every format is one of six kinds of bits (`bits.rs`) and three kinds of scales (`scales.rs`).
+//! first the scales of the panel, then for each group of 32 values their words, a word of each row after the other. Four values
+//! are a word, a byte each; eight such words are stored in as many words as a value has bits. So every format is one of six kinds of bits (`bits.rs`) and three kinds of scales (`scales.rs`).
 //!
 //! Nothing is lost: [`Packed::rows`] gives the format's own bytes back.
 
@@ -58,10 +57,10 @@ impl Plan {
             DType::Q5_1 => Plan { mins: true, ..plan(4, 1, Half, 0) },
             DType::Q8_1 => Plan { unread: (2, 2), ..plan(8, 0, Half, 0) },
             DType::Q2_K => Plan { mins: true, ..plan(2, 0, Integer, 0) },
-            DType::Q3_K => Plan { ..plan(2, 1, Integer, 4) },
+            DType::Q3_K => plan(2, 1, Integer, 4),
             DType::Q4_K => Plan { mins: true, ..plan(4, 0, Integer, 0) },
             DType::Q5_K => Plan { mins: true, ..plan(4, 1, Integer, 0) },
-            DType::Q6_K => Plan { ..plan(4, 2, Integer, 32) },
+            DType::Q6_K => plan(4, 2, Integer, 32),
             DType::Q8_K => Plan { unread: (260, 32), ..plan(8, 0, Single, 0) },
             // Q8_0; plain numbers are never packed
             _ => plan(8, 0, Half, 0),

@@ -3,6 +3,7 @@
 use super::{
     Target,
     activations::Activations,
+    base::TASK,
     bits::{has_halves, with_bits},
     blocked::Space,
     matrix::{PAIRS, TileProducts, Widen},
@@ -13,8 +14,6 @@ use super::{
 use crate::{backend::cpu::pool::parallel, dtype::DType};
 use std::{borrow::Cow, ops::Range};
 
-/// Multiply-adds that are worth a task of their own.
-const TASK: usize = 1 << 16;
 /// Words of two i16 that are unpacked at a time: 16 KB, which stay in the first-level cache.
 const UNPACKED: usize = 1 << 12;
 
