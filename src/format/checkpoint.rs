@@ -206,6 +206,18 @@ impl Checkpoint {
         read_tensor(self.sources[info.source].as_ref(), info).await
     }
 
+    /// Tensors that lie before this one in its file, in the file's order; none where that order does not matter.
+    pub(crate) fn arriving_before<'a>(&'a self, info: &TensorInfo) -> Vec<(&'a str, &'a TensorInfo)> {
+        if !self.sources[info.source].is_stream() {
+            return Vec::new();
+        }
+        let (source, end) = (info.source, info.offset);
+        let mut before: Vec<_> = self.tensors.iter().map(|(name, info)| (name.as_str(), info)).collect();
+        before.retain(|(_, t)| t.source == source && t.offset < end);
+        before.sort_by_key(|(_, t)| t.offset);
+        before
+    }
+
     /// Hands the bytes of a tensor to a device, a piece at a time. Only of tensors whose elements lie in the file as they are
     /// held: where [`TensorInfo::encoding`] is `None`.
     pub(crate) async fn pour(&self, info: &TensorInfo, into: &mut dyn Upload) -> Result<()> {

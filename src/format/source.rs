@@ -38,6 +38,10 @@ pub trait ByteSource {
             Ok(())
         })
     }
+    /// Do bytes come in the file's order, so that reading them in another costs more (a download)?
+    fn is_stream(&self) -> bool {
+        false
+    }
     /// The most bytes to ask for in one read. Sources that hold the file in memory already take any length.
     fn max_read(&self) -> usize {
         PIECE

@@ -5,11 +5,15 @@ use crate::{
     device::Device,
     dtype::DType,
     error::{Error, Result},
-    format::Checkpoint,
+    format::{Checkpoint, TensorInfo},
     shape::Shape,
     tensor::Tensor,
 };
-use std::{cell::Cell, collections::HashMap, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, HashSet},
+    rc::Rc,
+};
 
 /// Where a model finds its weights: names under a prefix, read one at a time onto a device. Block formats stay quantized,
 /// floats keep their dtype; the bytes read from a file are dropped as soon as the device has them.
@@ -26,16 +30,48 @@ pub struct Weights {
 
 #[derive(Clone)]
 enum Source {
-    Checkpoint(Rc<Checkpoint>),
+    Checkpoint(Rc<Checkpoint>, Rc<RefCell<Arrivals>>),
     Tensors(Rc<HashMap<String, Tensor>>),
     /// Parameters, over weights that missing ones start from.
     Parameters(Parameters, Option<Rc<Weights>>),
 }
 
+/// Weights of a file that arrives in its own order, read before the model asks for them: those of which the like of another
+/// layer was asked for. So a download is taken as it comes, whatever order its layers are in.
+#[derive(Default)]
+struct Arrivals {
+    /// Kinds of weights that were asked for.
+    kinds: HashSet<String>,
+    /// Weights that were asked for, or are early.
+    read: HashSet<String>,
+    early: HashMap<String, Tensor>,
+}
+
+impl Arrivals {
+    /// The name with all numbers replaced.
+    fn kind(name: &str) -> String {
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        name.split('.').map(|part| if is_number(part) { "#" } else { part }).collect::<Vec<_>>().join(".")
+    }
+    fn is_expected(&self, name: &str) -> bool {
+        !self.read.contains(name) && self.kinds.contains(&Self::kind(name))
+    }
+    fn keep(&mut self, name: &str, tensor: Tensor) {
+        self.read.insert(name.to_owned());
+        self.early.insert(name.to_owned(), tensor);
+    }
+    /// The weight if it is early. Now it is asked for.
+    fn take(&mut self, name: &str) -> Option<Tensor> {
+        self.kinds.insert(Self::kind(name));
+        self.read.insert(name.to_owned());
+        self.early.remove(name)
+    }
+}
+
 impl Weights {
     /// Weights of a checkpoint of any format.
     pub fn from_checkpoint(checkpoint: Rc<Checkpoint>, device: &Device) -> Self {
-        Self::new(Source::Checkpoint(checkpoint), device)
+        Self::new(Source::Checkpoint(checkpoint, Rc::default()), device)
     }
     /// Weights in memory, already on `device`.
     pub fn from_tensors(tensors: HashMap<String, Tensor>, device: &Device) -> Self {
@@ -65,7 +101,7 @@ impl Weights {
     pub fn contains(&self, name: &str) -> bool {
         let name = self.full(name);
         match &self.source {
-            Source::Checkpoint(c) => c.info(&name).is_some() || c.unsupported().iter().any(|t| t.name == name),
+            Source::Checkpoint(c, _) => c.info(&name).is_some() || c.unsupported().iter().any(|t| t.name == name),
             Source::Tensors(map) => map.contains_key(&name),
             Source::Parameters(store, base) => {
                 store.get(&name).is_some() || base.as_ref().is_some_and(|base| base.contains(&name))
@@ -79,7 +115,7 @@ impl Weights {
     /// Bytes of all weights, whatever the prefix.
     pub fn total_bytes(&self) -> u64 {
         match &self.source {
-            Source::Checkpoint(checkpoint) => checkpoint.tensors().map(|info| info.bytes as u64).sum(),
+            Source::Checkpoint(checkpoint, _) => checkpoint.tensors().map(|info| info.bytes as u64).sum(),
             Source::Tensors(map) => map.values().map(tensor_bytes).sum(),
             Source::Parameters(store, base) => match base {
                 Some(base) => base.total_bytes(),
@@ -152,24 +188,40 @@ impl Weights {
         Ok(parameter)
     }
     async fn read(&self, name: String, wanted: Shape) -> Result<Tensor> {
-        let (found, dtype) = self.require(&name)?;
-        check_shape(&name, &found, &wanted)?;
+        check_shape(&name, &self.require(&name)?.0, &wanted)?;
         let tensor = match &self.source {
-            Source::Checkpoint(checkpoint) => {
+            Source::Checkpoint(checkpoint, arrivals) => {
                 let info = checkpoint.require(&name)?;
-                match self.device.backend().begin_upload(dtype, &wanted)?.filter(|_| info.encoding.is_none()) {
-                    Some(mut upload) => {
-                        checkpoint.pour(info, &mut *upload).await?;
-                        Tensor::from_storage(upload.finish()?, wanted, dtype, &self.device)
+                for (before, info) in checkpoint.arriving_before(info) {
+                    if arrivals.borrow().is_expected(before) {
+                        let tensor = self.upload(checkpoint, before, info).await?;
+                        arrivals.borrow_mut().keep(before, tensor);
                     }
-                    None => Tensor::from_buffer(checkpoint.read(&name).await?, dtype, wanted, &self.device)?,
                 }
+                let early = arrivals.borrow_mut().take(&name);
+                return match early {
+                    Some(tensor) => Ok(tensor),
+                    None => self.upload(checkpoint, &name, info).await,
+                };
             }
             Source::Tensors(map) => in_map(map, &name)?.clone(),
             Source::Parameters(store, base) => match (store.get(&name), base) {
                 (None, Some(base)) => Box::pin(base.get(&name, wanted)).await?,
                 (found, _) => found.ok_or_else(|| no_parameter(&name))?.get(),
             },
+        };
+        self.loaded.set(self.loaded.get() + tensor_bytes(&tensor));
+        Ok(tensor)
+    }
+    /// Reads a weight of a file onto the device.
+    async fn upload(&self, checkpoint: &Checkpoint, name: &str, info: &TensorInfo) -> Result<Tensor> {
+        let (shape, dtype) = (info.shape.clone(), info.dtype);
+        let tensor = match self.device.backend().begin_upload(dtype, &shape)?.filter(|_| info.encoding.is_none()) {
+            Some(mut upload) => {
+                checkpoint.pour(info, &mut *upload).await?;
+                Tensor::from_storage(upload.finish()?, shape, dtype, &self.device)
+            }
+            None => Tensor::from_buffer(checkpoint.read(name).await?, dtype, shape, &self.device)?,
         };
         self.loaded.set(self.loaded.get() + tensor_bytes(&tensor));
         Ok(tensor)
@@ -181,7 +233,7 @@ impl Weights {
     fn require(&self, full: &str) -> Result<(Shape, DType)> {
         let of = |t: &Tensor| (t.shape().clone(), t.dtype());
         match &self.source {
-            Source::Checkpoint(checkpoint) => checkpoint.require(full).map(|info| (info.shape.clone(), info.dtype)),
+            Source::Checkpoint(checkpoint, _) => checkpoint.require(full).map(|info| (info.shape.clone(), info.dtype)),
             Source::Tensors(map) => in_map(map, full).map(of),
             Source::Parameters(store, base) => match (store.get(full), base) {
                 (None, Some(base)) => base.require(&base.full(full)),

@@ -109,6 +109,9 @@ impl ByteSource for JsSource {
             Ok(())
         })
     }
+    fn is_stream(&self) -> bool {
+        true
+    }
     /// Pieces are put straight into the tensor's memory here; no need to cut and join above.
     fn max_read(&self) -> usize {
         usize::MAX

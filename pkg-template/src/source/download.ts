@@ -1,8 +1,8 @@
 // One file over HTTP: kept while it arrives, readable while it arrives, resumed by a byte range after a cut.
 import { AbortError, FormatError, NetworkError, OutOfMemoryError, StorageError, toVotiveError } from '../errors.js';
 import { checkQuota, lookup, openForWriting } from '../storage/cache.js';
-import { memoryFile } from '../storage/pieces.js';
 import type { StoredEntry, StoredFile } from '../storage/store.js';
+import { VisitFile } from '../storage/visit.js';
 import type { LoadProgress } from '../types.js';
 
 /** Where the engine reads a file from. */
@@ -43,6 +43,8 @@ const RETRIES = 4;
 const FIRST_WAIT_MS = 400;
 /** Bytes that came last are kept at hand, so that the engine need not read again what was just written. */
 const AT_HAND = 16 << 20;
+/** Bytes that are fetched at once when they are wanted again. */
+const AGAIN = 8 << 20;
 /** Milliseconds that a download waits for an engine that takes them as they come; then it goes on without. */
 const PATIENCE_MS = 100;
 /** Milliseconds between two reports of progress. */
@@ -51,7 +53,7 @@ const REPORT_MS = 50;
 /** Opens a file, from the cache or by starting its download; resolves when its size is known. */
 export async function openRemote(remote: Remote, context: DownloadContext): Promise<OpenFile> {
   const isKept = context.cache !== false && /^https?:/.test(remote.url);
-  if (!isKept) return Download.start(remote, context, memoryFile());
+  if (!isKept) return Download.start(remote, context, new VisitFile());
   if (context.cache !== 'reload') {
     const kept = await fromCache(remote, context);
     if (kept) return kept;
@@ -94,7 +96,7 @@ class Download implements OpenFile {
   readonly name: string;
   size = 0;
   readonly done: Promise<void>;
-  #recent = new Recent();
+  #recent: Recent;
   /** Resolves when the download has ended in any way and its file is let go of. */
   readonly settled: Promise<void>;
   readonly #remote: Remote;
@@ -120,6 +122,7 @@ class Download implements OpenFile {
     this.#remote = remote;
     this.#context = context;
     this.#file = file;
+    this.#recent = new Recent(file);
     const signal = AbortSignal.any([context.signal, this.#stop.signal]);
     this.done = this.#run(signal, onSize);
     this.settled = this.done.then(
@@ -138,7 +141,36 @@ class Download implements OpenFile {
     if (offset >= this.#file.length && !this.#isComplete) {
       await new Promise<void>((resolve, reject) => this.#waiting.push({ until: offset + 1, resolve, reject }));
     }
-    return this.#recent.take(offset, length) ?? this.#file.read(offset, Math.max(0, Math.min(length, this.#file.length - offset)));
+    const there = Math.max(0, Math.min(length, this.#file.length - offset));
+    const bytes = this.#recent.take(offset, length) ?? (await this.#file.read(offset, there));
+    return bytes.length > 0 || there === 0 ? bytes : this.#readAgain(offset, there);
+  }
+
+  /** Fetches bytes that were read before and are not kept. */
+  async #readAgain(offset: number, length: number): Promise<Uint8Array> {
+    const { url } = this.#remote;
+    const signal = AbortSignal.any([this.#context.signal, this.#stop.signal]);
+    const wanted = Math.min(Math.max(length, AGAIN), this.#file.length - offset);
+    const response = await this.#request(offset, signal, offset + wanted);
+    if ((response.headers.get('etag') ?? this.#etag) !== this.#etag) {
+      await response.body?.cancel();
+      throw new FormatError(`${url}: it has changed while it was read`);
+    }
+    // A server that knows no ranges sends all from the beginning.
+    let at = response.status === 206 ? offset : 0;
+    const bytes = new Uint8Array(wanted);
+    const reader = response.body?.getReader();
+    for (let filled = 0; reader && filled < wanted; ) {
+      const { done, value } = await reader.read();
+      if (done) throw new NetworkError(url, `bytes ${offset} to ${offset + wanted} could not be had again`);
+      const part = value.subarray(Math.max(0, offset - at), offset + wanted - at);
+      bytes.set(part, filled);
+      filled += part.length;
+      at += value.length;
+    }
+    await reader?.cancel();
+    this.#file.keep?.(offset, bytes, false);
+    return bytes.subarray(0, length);
   }
 
   async close(): Promise<void> {
@@ -215,7 +247,7 @@ class Download implements OpenFile {
     const isResumed = isPart && resumeFrom > 0;
     if (this.#context.cache !== false) await checkQuota(url, this.size - (isResumed ? resumeFrom : 0)).catch(async (error: unknown) => (await response.body?.cancel(), Promise.reject(error)));
     await this.#file.begin(this.#entry(false), isResumed);
-    this.#recent = new Recent();
+    if (!isResumed) this.#recent = new Recent(this.#file);
     if (this.size > 0) onSize();
     this.#report(true);
 
@@ -232,7 +264,7 @@ class Download implements OpenFile {
       this.#recent.add(at, value);
       this.#wake();
       this.#report(false);
-      if (this.#waiting.length === 0) await this.#recent.makeRoom();
+      await this.#recent.makeRoom(this.#waiting.length === 0);
     }
     const received = this.#file.length;
     if (this.size === 0 || (promised === undefined && received > this.size && !isResumed)) this.size = received; // unknown, or told of the compressed form
@@ -240,11 +272,12 @@ class Download implements OpenFile {
     if (received > this.size) throw new FormatError(`${url}: ${received} bytes arrived where ${this.size} were promised`);
   }
 
-  async #request(resumeFrom: number, signal: AbortSignal): Promise<Response> {
+  /** Asks for the file, or its bytes from `start` on, before `end`. */
+  async #request(start: number, signal: AbortSignal, end?: number): Promise<Response> {
     const { url, token } = this.#remote;
     const headers: Record<string, string> = {};
-    if (resumeFrom > 0) {
-      headers['Range'] = `bytes=${resumeFrom}-`;
+    if (start > 0 || end !== undefined) {
+      headers['Range'] = `bytes=${start}-${end === undefined ? '' : end - 1}`;
       // Across origins this header would need a permission that file hosts do not give; there the answer's ETag is compared.
       const isSameOrigin = url.startsWith(`${globalThis.location?.origin ?? 'http'}`);
       if (this.#etag && !this.#etag.startsWith('W/') && isSameOrigin) headers['If-Range'] = this.#etag;
@@ -283,44 +316,58 @@ class Download implements OpenFile {
   }
 }
 
-/** The bytes that came last, in the pieces in which they came, until they are taken or become too many. */
+/** The bytes that came last, in the pieces in which they came. */
 class Recent {
-  #pieces: { start: number; bytes: Uint8Array }[] = [];
+  readonly #file: StoredFile;
+  #pieces: { start: number; bytes: Uint8Array; read: number }[] = [];
   #length = 0;
+  /** How far the engine has read. */
+  #readTo = 0;
   #onRoom: (() => void) | undefined;
   /** Whether the engine reads what comes, as it comes: not while it reads another file, or far behind. */
   #isFollowed = true;
 
+  constructor(file: StoredFile) {
+    this.#file = file;
+  }
+
   add(start: number, bytes: Uint8Array): void {
-    this.#pieces.push({ start, bytes });
+    this.#pieces.push({ start, bytes, read: 0 });
     this.#length += bytes.length;
   }
 
-  /** Bytes from `offset` on when they are here; those before them are let go of. */
+  /** Bytes from `offset` on when they are here. */
   take(offset: number, length: number): Uint8Array | undefined {
-    const index = this.#pieces.findIndex(({ start, bytes }) => offset >= start && offset < start + bytes.length);
-    this.#isFollowed = index >= 0;
-    if (index < 0) return undefined;
-    this.#drop(index);
-    const { start, bytes } = this.#pieces[0]!;
-    return bytes.subarray(offset - start, offset - start + length);
+    const piece = this.#pieces.find(({ start, bytes }) => offset >= start && offset < start + bytes.length);
+    this.#isFollowed = piece !== undefined;
+    if (!piece) return undefined;
+    const bytes = piece.bytes.subarray(offset - piece.start, offset - piece.start + length);
+    piece.read += bytes.length;
+    this.#readTo = Math.max(this.#readTo, offset + bytes.length);
+    if (this.#hasReadFirst()) this.#onRoom?.();
+    return bytes;
   }
 
-  /** Makes room for more: waits for the engine as long as it follows, then lets go of what is oldest. */
-  async makeRoom(): Promise<void> {
-    if (this.#length > AT_HAND && this.#isFollowed) {
-      this.#isFollowed = await new Promise<boolean>((resolve) => {
-        const timer = setTimeout(() => resolve(false), PATIENCE_MS);
-        this.#onRoom = () => (clearTimeout(timer), resolve(true));
-      });
-      this.#onRoom = undefined;
+  /** Makes room for more: of what the engine has left behind; then, if it `mayWait`, as the engine goes on; then of what is oldest. */
+  async makeRoom(mayWait: boolean): Promise<void> {
+    while (this.#length > AT_HAND) {
+      if (mayWait && this.#isFollowed && !this.#hasReadFirst()) {
+        this.#isFollowed = await new Promise<boolean>((resolve) => {
+          const timer = setTimeout(() => resolve(false), PATIENCE_MS);
+          this.#onRoom = () => (clearTimeout(timer), resolve(true));
+        });
+        this.#onRoom = undefined;
+      }
+      const { start, bytes, read } = this.#pieces.shift()!;
+      this.#length -= bytes.length;
+      this.#file.keep?.(start, bytes, read >= bytes.length);
     }
-    while (this.#length > AT_HAND) this.#drop(1);
   }
 
-  #drop(count: number): void {
-    for (const { bytes } of this.#pieces.splice(0, count)) this.#length -= bytes.length;
-    if (this.#length <= AT_HAND) this.#onRoom?.();
+  /** Weights of a layer are read in another order than they come: what lies behind is let go of only when room is needed. */
+  #hasReadFirst(): boolean {
+    const first = this.#pieces[0];
+    return first !== undefined && first.start + first.bytes.length <= this.#readTo;
   }
 }
 

@@ -1,8 +1,9 @@
 import { StorageError } from '../errors.js';
 import { nodeStore } from './node.js';
 import { opfsStore } from './opfs.js';
-import { cacheApiStore, memoryFile } from './pieces.js';
+import { cacheApiStore } from './pieces.js';
 import type { Store, StoredEntry, StoredFile } from './store.js';
+import { VisitFile } from './visit.js';
 
 /** A file that was downloaded and kept. */
 export interface CacheEntry {
@@ -53,7 +54,7 @@ export async function openForWriting(url: string): Promise<StoredFile> {
       // Not writable from here (a page without a Worker, another browser's limits): the next one.
     }
   }
-  return memoryFile();
+  return new VisitFile();
 }
 
 /** Keeps a small text under `url`; that it cannot be kept is no error. */

@@ -1,5 +1,4 @@
-// Files as a row of pieces: in the Cache API where there is no private file system to write to, or as Blobs for this
-// visit only. A Blob's bytes are the browser's to hold, not JavaScript's, and it may put them on disk.
+// Files as a row of pieces in the Cache API, where there is no private file system to write to.
 import type { Store, StoredEntry, StoredFile } from './store.js';
 
 /** Bytes of a piece. */
@@ -7,17 +6,11 @@ const PIECE = 8 << 20;
 
 /** Where pieces are put. */
 interface Pieces {
-  put(index: number, piece: Blob): Promise<void> | void;
-  get(index: number): Promise<Blob | undefined> | Blob | undefined;
+  put(index: number, piece: Blob): Promise<void>;
+  get(index: number): Promise<Blob | undefined>;
   /** Removes everything. */
-  clear(): Promise<void> | void;
-  note(entry: StoredEntry): Promise<void> | void;
-}
-
-/** A file for this visit only. */
-export function memoryFile(): StoredFile {
-  const blobs: Blob[] = [];
-  return new PieceFile({ put: (i, piece) => void (blobs[i] = piece), get: (i) => blobs[i], clear: () => void (blobs.length = 0), note: () => undefined }, undefined, 0);
+  clear(): Promise<void>;
+  note(entry: StoredEntry): Promise<void>;
 }
 
 /** The store in the Cache API, or `undefined` where there is none. */

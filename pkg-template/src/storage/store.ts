@@ -23,6 +23,9 @@ export interface StoredFile {
   /** Writes what is known of it, and keeps its bytes (`keep`) or starts over. */
   begin(entry: StoredEntry, keep: boolean): Promise<void>;
   append(chunk: Uint8Array): Promise<void> | void;
+  /** Told of appended bytes when nobody else holds them any more, by files that do not keep all that is appended. */
+  keep?(start: number, bytes: Uint8Array, isRead: boolean): void;
+  /** At most `length` bytes that are there; none where the file has not kept them. */
   read(offset: number, length: number): Promise<Uint8Array>;
   /** Marks it complete. It can be read still. */
   finish(entry: StoredEntry): Promise<void>;
