@@ -87,7 +87,7 @@ impl ByteSource for JsSource {
     }
     fn read(&self, offset: u64, len: usize) -> LocalFuture<'_, Result<Buffer>> {
         Box::pin(async move {
-            let mut buffer = Buffer::zeroed(len)?;
+            let mut buffer = Buffer::unwritten(len)?;
             let bytes = buffer.bytes_mut();
             let mut done = 0;
             while done < len {

@@ -83,7 +83,7 @@ impl Drop for Buffer {
 
 impl Buffer {
     /// Memory that holds anything, for a result that is written as a whole.
-    pub(super) fn unwritten(len: usize) -> Result<Self> {
+    pub(crate) fn unwritten(len: usize) -> Result<Self> {
         #[cfg(not(target_arch = "wasm32"))]
         if let Some(lines) = kept::take(len.div_ceil(64)) {
             return Ok(Self(Inner::Owned { lines, len }));

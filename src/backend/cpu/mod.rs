@@ -22,15 +22,16 @@ mod product;
 mod reduce;
 mod rope;
 pub mod simd;
+mod upload;
 mod walk;
 #[cfg(feature = "all-ops")]
 mod windows;
 
 pub use buffer::Buffer;
 
-use matmul::Packed;
+use matmul::{Packed, Packing};
 
-use super::{Backend, DeviceBuffer, Meta, Reading, Storage, View};
+use super::{Backend, DeviceBuffer, Meta, Reading, Storage, Upload, View};
 use crate::{
     dtype::{DType, Element},
     error::{Error, Result},
@@ -66,6 +67,14 @@ impl Backend for CpuBackend {
         // A file may hold elements at addresses that their type cannot be read from.
         let aligned = bytes.bytes().as_ptr().addr().is_multiple_of(alignment(dtype));
         Ok(Arc::new(if aligned { bytes } else { Buffer::copy_from(bytes.bytes())? }))
+    }
+    fn begin_upload(&self, dtype: DType, shape: &Shape) -> Result<Option<Box<dyn Upload>>> {
+        let (true, &[rows, columns]) = (dtype.is_quantized(), shape.dims()) else { return Ok(None) };
+        Ok(Some(Box::new(upload::PackingUpload {
+            packing: Packing::new(dtype, rows, columns)?,
+            #[cfg(target_arch = "wasm32")]
+            piece: Vec::new(),
+        })))
     }
     fn execute(&self, op: &Op, inputs: &[View<'_>], out: &Meta) -> Result<Option<Storage>> {
         if !reads_packed(op) && inputs.iter().any(|x| packed_of(x).is_some()) {

@@ -1,5 +1,6 @@
 //! Layers, losses and optimisers against PyTorch: goldens made by `tests/generators/nn/`.
 
+mod arrival;
 mod layers;
 mod optim;
 mod parameters;

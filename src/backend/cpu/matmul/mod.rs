@@ -23,4 +23,4 @@ pub use activations::Activations;
 pub(super) use base::{Target, check_isa};
 pub use base::{gemm_f32, gemm_f32_on, linear_f32, linear_f32_on, linear_packed};
 pub(super) use packed::PANEL;
-pub use packed::Packed;
+pub use packed::{Packed, Packing};

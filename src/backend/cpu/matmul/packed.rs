@@ -336,26 +336,9 @@ impl Packed {
     /// # Errors
     /// When `bytes` is not as long as that, `dtype` is no block format, or memory does not suffice.
     pub fn new(dtype: DType, rows: usize, columns: usize, bytes: &[u8]) -> Result<Self> {
-        let row_bytes = dtype.bytes_for(columns).filter(|_| dtype.is_quantized());
-        let wrong = || {
-            let message = format!("{} bytes of {dtype} are not {rows} rows of {columns} in blocks", bytes.len());
-            Error::shape("pack", message)
-        };
-        let row_bytes = row_bytes.filter(|b| b.checked_mul(rows) == Some(bytes.len())).ok_or_else(wrong)?;
-        let plan = Plan::of(dtype);
-        let (_, _, panel) = plan.panel(dtype, columns);
-        let len = panel.checked_mul(rows.div_ceil(PANEL)).ok_or_else(wrong)?;
-        let mut memory = Buffer::unwritten(len)?;
-        if len > 0 {
-            let panels = SharedBytes(memory.bytes_mut().as_mut_ptr());
-            parallel(rows.div_ceil(PANEL), |i| {
-                let last = rows.min((i + 1) * PANEL);
-                // SAFETY: tasks have different panels, all inside the memory, which outlives them.
-                let to = unsafe { panels.part(i * panel, panel) };
-                pack_panel(plan, dtype, &bytes[i * PANEL * row_bytes..last * row_bytes], row_bytes, to);
-            });
-        }
-        Ok(Self { dtype, rows, columns, memory })
+        let mut packing = Packing::new(dtype, rows, columns)?;
+        packing.write(bytes)?;
+        packing.finish()
     }
     /// Rows and columns.
     pub fn shape(&self) -> (usize, usize) {
@@ -391,6 +374,97 @@ impl Packed {
             }
         }
         Ok(buffer)
+    }
+}
+
+/// A matrix that is packed as its rows come.
+pub struct Packing {
+    packed: Packed,
+    row_bytes: usize,
+    /// Rows that are packed.
+    done: usize,
+    /// The beginning of a panel.
+    pending: Vec<u8>,
+}
+
+impl Packing {
+    /// Of `rows` rows of `columns` values of `dtype`.
+    ///
+    /// # Errors
+    /// When `dtype` is no block format, its blocks do not make rows of `columns`, or memory does not suffice.
+    pub fn new(dtype: DType, rows: usize, columns: usize) -> Result<Self> {
+        let wrong = || Error::shape("pack", format!("[{rows}, {columns}] of {dtype} has no rows of whole blocks"));
+        let row_bytes = dtype.bytes_for(columns).filter(|_| dtype.is_quantized()).ok_or_else(wrong)?;
+        let (_, _, panel) = Plan::of(dtype).panel(dtype, columns);
+        let memory = Buffer::unwritten(panel.checked_mul(rows.div_ceil(PANEL)).ok_or_else(wrong)?)?;
+        Ok(Self { packed: Packed { dtype, rows, columns, memory }, row_bytes, done: 0, pending: Vec::new() })
+    }
+    /// Packs the next bytes, as many as there are.
+    ///
+    /// # Errors
+    /// When they are more than the matrix has.
+    pub fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        let left = (self.packed.rows - self.done) * self.row_bytes - self.pending.len();
+        if bytes.len() > left {
+            return Err(self.wrong(format!("{} bytes too many", bytes.len() - left)));
+        }
+        let panel = PANEL * self.row_bytes;
+        while !bytes.is_empty() {
+            if self.pending.is_empty() && bytes.len() >= panel {
+                let (whole, rest) = bytes.split_at(bytes.len() / panel * panel);
+                self.pack(whole);
+                bytes = rest;
+                continue;
+            }
+            let (part, rest) = bytes.split_at(bytes.len().min(panel - self.pending.len()));
+            self.pending.extend_from_slice(part);
+            bytes = rest;
+            if self.pending.len() == panel {
+                self.pack_pending();
+            }
+        }
+        Ok(())
+    }
+    /// The matrix.
+    ///
+    /// # Errors
+    /// When bytes are missing.
+    pub fn finish(mut self) -> Result<Packed> {
+        let missing = (self.packed.rows - self.done) * self.row_bytes - self.pending.len();
+        if missing > 0 {
+            return Err(self.wrong(format!("{missing} bytes are missing")));
+        }
+        self.pack_pending();
+        Ok(self.packed)
+    }
+    fn pack_pending(&mut self) {
+        let mut pending = std::mem::take(&mut self.pending);
+        self.pack(&pending);
+        pending.clear();
+        self.pending = pending;
+    }
+    /// Packs whole panels, or the last rows.
+    fn pack(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let (dtype, row_bytes) = (self.packed.dtype, self.row_bytes);
+        let plan = Plan::of(dtype);
+        let (_, _, panel) = plan.panel(dtype, self.packed.columns);
+        let (first, rows) = (self.done / PANEL, bytes.len() / row_bytes);
+        let memory = &mut self.packed.memory.bytes_mut()[first * panel..][..rows.div_ceil(PANEL) * panel];
+        let panels = SharedBytes(memory.as_mut_ptr());
+        parallel(rows.div_ceil(PANEL), |i| {
+            let last = rows.min((i + 1) * PANEL);
+            // SAFETY: tasks have different panels, all inside the memory, which outlives them.
+            let to = unsafe { panels.part(i * panel, panel) };
+            pack_panel(plan, dtype, &bytes[i * PANEL * row_bytes..last * row_bytes], row_bytes, to);
+        });
+        self.done += rows;
+    }
+    fn wrong(&self, what: String) -> Error {
+        let Packed { dtype, rows, columns, .. } = self.packed;
+        Error::shape("pack", format!("[{rows}, {columns}] of {dtype}: {what}"))
     }
 }
 

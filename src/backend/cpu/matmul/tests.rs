@@ -165,6 +165,16 @@ fn packing_keeps_every_byte() {
             let row = bytes.len() / n;
             assert_eq!(packed.rows(n / 2..n).unwrap().bytes(), &bytes[n / 2 * row..], "{dtype} [{n}, {k}]");
             assert!(packed.rows(0..n + 1).is_err());
+            for piece in [1, 100, row, row * 8, row * 8 + 3] {
+                let mut packing = Packing::new(dtype, n, k).unwrap();
+                bytes.chunks(piece).for_each(|part| packing.write(part).unwrap());
+                assert!(packing.write(&[0]).is_err());
+                let again = packing.finish().unwrap().rows(0..n).unwrap();
+                assert_eq!(again.bytes(), bytes, "{dtype} [{n}, {k}] in pieces of {piece}");
+            }
+            let mut packing = Packing::new(dtype, n, k).unwrap();
+            packing.write(&bytes[1..]).unwrap();
+            assert!(packing.finish().is_err());
         }
     }
     let (bytes, _) = weights(DType::Q4_K, 24, 256);
