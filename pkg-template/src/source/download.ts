@@ -42,11 +42,11 @@ export const MEMORY_LIMIT = 2 ** 32;
 const RETRIES = 4;
 const FIRST_WAIT_MS = 400;
 /** Bytes that came last are kept at hand, so that the engine need not read again what was just written. */
-const AT_HAND = 16 << 20;
+const AT_HAND = 8 << 20;
 /** Bytes that are fetched at once when they are wanted again. */
 const AGAIN = 8 << 20;
 /** Milliseconds that a download waits for an engine that takes them as they come; then it goes on without. */
-const PATIENCE_MS = 100;
+const PATIENCE_MS = 1000;
 /** Milliseconds between two reports of progress. */
 const REPORT_MS = 50;
 

@@ -116,6 +116,7 @@ class OpfsFile implements StoredFile {
   readonly #key: string;
   /** Open, or complete and to be read by anyone. */
   #bytes: SyncHandle | Blob;
+  #buffer = new Uint8Array();
   /** While it goes from the one to the other. */
   #reopened: Promise<void> | undefined;
 
@@ -145,8 +146,9 @@ class OpfsFile implements StoredFile {
   async read(offset: number, length: number): Promise<Uint8Array> {
     await this.#reopened;
     if (this.#bytes instanceof Blob) return new Uint8Array(await this.#bytes.slice(offset, offset + length).arrayBuffer());
-    const buffer = new Uint8Array(length);
-    return buffer.subarray(0, this.#bytes.read(buffer, { at: offset }));
+    // What was read before is not needed any more.
+    if (this.#buffer.length < length) this.#buffer = new Uint8Array(length);
+    return this.#buffer.subarray(0, this.#bytes.read(this.#buffer.subarray(0, length), { at: offset }));
   }
 
   finish(entry: StoredEntry): Promise<void> {

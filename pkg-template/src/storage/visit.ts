@@ -2,7 +2,7 @@
 import type { StoredEntry, StoredFile } from './store.js';
 
 /** The beginning of a file is read more than once (its header: to measure devices, then to load). */
-const HEAD = 16 << 20;
+const HEAD = 8 << 20;
 /** Bytes that become one Blob: its bytes are the browser's to hold, not JavaScript's, and it may put them on disk. */
 const PIECE = 8 << 20;
 

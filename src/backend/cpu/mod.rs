@@ -73,7 +73,7 @@ impl Backend for CpuBackend {
         Ok(Some(Box::new(upload::PackingUpload {
             packing: Packing::new(dtype, rows, columns)?,
             #[cfg(target_arch = "wasm32")]
-            piece: Vec::new(),
+            piece: Buffer::unwritten(0)?,
         })))
     }
     fn execute(&self, op: &Op, inputs: &[View<'_>], out: &Meta) -> Result<Option<Storage>> {

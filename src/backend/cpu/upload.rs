@@ -1,5 +1,7 @@
 //! Weights that are packed as they come.
 
+#[cfg(target_arch = "wasm32")]
+use super::Buffer;
 use super::matmul::Packing;
 use crate::{
     backend::{LocalFuture, Storage, Upload},
@@ -12,7 +14,7 @@ pub(super) struct PackingUpload {
     pub packing: Packing,
     /// What came from JavaScript last.
     #[cfg(target_arch = "wasm32")]
-    pub piece: Vec<u8>,
+    pub piece: Buffer,
 }
 
 impl Upload for PackingUpload {
@@ -24,10 +26,10 @@ impl Upload for PackingUpload {
         Box::pin(async move {
             let len = bytes.length() as usize;
             if self.piece.len() < len {
-                self.piece.resize(len, 0);
+                self.piece = Buffer::unwritten(len)?;
             }
-            bytes.copy_to(&mut self.piece[..len]);
-            self.packing.write(&self.piece[..len])
+            bytes.copy_to(&mut self.piece.bytes_mut()[..len]);
+            self.packing.write(&self.piece.bytes()[..len])
         })
     }
     fn finish(self: Box<Self>) -> Result<Storage> {
