@@ -19,7 +19,7 @@ describe('downloads', { concurrency: 1 }, () => {
   });
   after(() => at?.close());
   beforeEach(async () => {
-    Object.assign(at.site.faults, { cutAt: undefined, bytesPerSecond: undefined, isDown: false });
+    Object.assign(at.site.faults, { cutAt: undefined, bytesPerSecond: undefined, isDown: false, hasNoRanges: false });
     await page.evaluate(() => votive.clearCache());
     at.site.log.length = 0;
   });
@@ -147,6 +147,38 @@ describe('downloads', { concurrency: 1 }, () => {
   test('cache: false keeps nothing', async () => {
     assert.match((await use(at.model, { cache: false })).text, /4/);
     assert.deepEqual(await page.evaluate(() => votive.listCache()), []);
+  });
+
+  test('bytes that were read, and are not kept, can be had again', async () => {
+    const MIB = 2 ** 20;
+    const places = [0, 3 * MIB, 20 * MIB, 20 * MIB + 5, 9 * MIB + 1, 30 * MIB - 3, SIZE - 10];
+    for (const hasRanges of [true, false]) {
+      at.site.faults.hasNoRanges = !hasRanges;
+      at.site.log.length = 0;
+      const read = await page.evaluate(
+        async ({ url, places }) => {
+          const { openRemote } = await import('/votive/source/download.js');
+          const file = await openRemote({ name: 'model.gguf', url }, { signal: new AbortController().signal, cache: false, onProgress: () => undefined });
+          // In order first, as an engine takes what comes, and a little at places that it has left behind.
+          for (let offset = 0; offset < file.size; ) offset += (await file.read(offset, 1 << 20)).length;
+          const read = [];
+          for (const place of places) read.push([...(await file.read(place, 8))]);
+          await file.done;
+          const error = await file.read(file.size, 8).then(({ length }) => length);
+          await file.close();
+          return { read, error };
+        },
+        { url: at.model, places },
+      );
+      const bytes = fs.readFileSync(MODEL_PATH);
+      read.read.forEach((found, i) => assert.deepEqual(bytes.subarray(places[i], places[i] + found.length), Buffer.from(found)));
+      assert.ok(read.read.every(({ length }) => length > 0));
+      assert.equal(read.error, 0);
+      // What is at hand, or the head of the file, is not fetched again.
+      const again = at.site.log.slice(1);
+      assert.ok(again.length > 0 && again.length <= 3, JSON.stringify(again));
+      if (hasRanges) assert.ok(served() < SIZE + 40 * MIB, `${served()} bytes`);
+    }
   });
 
   test('a hub id loads, the token is sent, and a second visit needs no network', async () => {

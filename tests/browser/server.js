@@ -16,14 +16,14 @@ const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/cs
 
 /**
  * Serves files. `faults` may be changed by a test: `cutAt` (break one connection after so many bytes of its body),
- * `bytesPerSecond` (slow down bodies of models), `isDown` (break every connection).
+ * `bytesPerSecond` (slow down bodies of models), `isDown` (break every connection), `hasNoRanges` (send all where a part is asked for).
  *
  * @param {Record<string, string>} mounts URL prefix to folder
  * @param {Record<string, string>} [documents] URL path to text
  * @param {{ isIsolated?: boolean }} [options] `isIsolated` sends the headers that make pages cross-origin isolated
  */
 export async function serve(mounts, documents = {}, { isIsolated = false } = {}) {
-  const faults = { cutAt: undefined, bytesPerSecond: undefined, isDown: false };
+  const faults = { cutAt: undefined, bytesPerSecond: undefined, isDown: false, hasNoRanges: false };
   /** Every request of a model file: its path, its range, and how many bytes of its body were sent. */
   const log = [];
 
@@ -51,7 +51,7 @@ export async function serve(mounts, documents = {}, { isIsolated = false } = {})
     const isModel = /\.(gguf|safetensors)$/.test(file);
     const etag = `"${stat.size}-${stat.mtimeMs}"`;
     const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
-    const isPart = range && [undefined, etag].includes(request.headers['if-range']);
+    const isPart = range && !faults.hasNoRanges && [undefined, etag].includes(request.headers['if-range']);
     const start = isPart ? Number(range[1]) : 0;
     const end = isPart && range[2] ? Number(range[2]) : stat.size - 1;
     const entry = { path: pathname, range: request.headers.range, authorization: request.headers.authorization, bytes: 0 };
