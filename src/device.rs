@@ -1,11 +1,17 @@
 //! Where tensors live and what runs their operations.
 
-#[cfg(feature = "webgpu")]
-use crate::backend::webgpu::{AdapterInfo, DeviceStats, WebGpuBackend};
 use crate::{
     backend::{Backend, cpu::CpuBackend},
     dtype::DType,
     error::{Error, Result},
+};
+#[cfg(feature = "webgpu")]
+use crate::{
+    backend::{
+        Storage,
+        webgpu::{AdapterInfo, DeviceStats, WebGpuBackend},
+    },
+    shape::Shape,
 };
 use std::{fmt, sync::Arc};
 
@@ -55,6 +61,21 @@ impl Device {
     pub fn stats(&self) -> Option<DeviceStats> {
         Some(self.gpu()?.stats())
     }
+    /// Begins to compile the programs that `work` needs, on a GPU, which `work` is given a stand-in for: nothing is computed
+    /// there, and what is read is one or zero. Elsewhere nothing is to be prepared.
+    #[cfg(feature = "webgpu")]
+    pub(crate) fn prepare(&self, work: impl FnOnce(&Device) -> Result<()>) -> Result<Preparing> {
+        let Some(gpu) = self.gpu() else { return Ok(Preparing::default()) };
+        let stand_in = Self(Arc::new(gpu.rehearsal()?));
+        work(&stand_in)?;
+        Ok(Preparing(stand_in.gpu().map(|rehearsal| gpu.compile(rehearsal))))
+    }
+    /// A tensor's memory without its bytes, on a stand-in of [`Device::prepare`].
+    #[cfg(feature = "webgpu")]
+    pub(crate) fn blank(&self, dtype: DType, shape: &Shape) -> Result<Storage> {
+        let no_gpu = || Error::Device { op: "prepare", message: format!("{self} has no stand-in") };
+        self.gpu().ok_or_else(no_gpu)?.blank(dtype, shape)
+    }
     #[cfg(feature = "webgpu")]
     fn gpu(&self) -> Option<&WebGpuBackend> {
         self.0.as_any().downcast_ref()
@@ -98,6 +119,25 @@ impl Device {
     /// The same device (not merely the same kind)?
     pub fn same(&self, other: &Device) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// What [`Device::prepare`] began.
+#[cfg(feature = "webgpu")]
+#[derive(Default)]
+pub(crate) struct Preparing(Option<crate::backend::webgpu::Compiling>);
+
+#[cfg(feature = "webgpu")]
+impl Preparing {
+    /// Waits until it is done.
+    ///
+    /// # Errors
+    /// When the device refuses a program.
+    pub async fn finish(self) -> Result<()> {
+        match self.0 {
+            Some(compiling) => compiling.finish().await,
+            None => Ok(()),
+        }
     }
 }
 

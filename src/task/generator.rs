@@ -170,8 +170,12 @@ impl TextGenerator {
             weight_bytes: checkpoint.total_bytes(),
             cache_bytes_per_token: memory::cache_bytes_per_token(&config),
         };
+        #[cfg(feature = "webgpu")]
+        let preparing = super::rehearse::text(&checkpoint, &config, device, options.prefill_chunk);
         let weights = Weights::from_checkpoint(Rc::new(checkpoint), device);
         let decoder = Decoder::load(config, &weights, progress).await?;
+        #[cfg(feature = "webgpu")]
+        preparing.finish().await?;
         let session = Session::new(decoder.new_cache());
         let (prefill_chunk, clock) = (options.prefill_chunk, options.clock);
         let _held = memory::Held::new(if here { info.weight_bytes } else { 0 });

@@ -28,6 +28,8 @@ mod generation;
 mod generator;
 mod measure;
 mod memory;
+#[cfg(feature = "webgpu")]
+mod rehearse;
 #[cfg(feature = "whisper")]
 mod transcribe;
 

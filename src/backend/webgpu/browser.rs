@@ -1,10 +1,13 @@
-//! What wgpu does not do for us in browsers: requesting subgroups, and telling what the adapter is.
+//! What wgpu does not do for us in browsers: requesting subgroups, telling what the adapter is, and compiling programs side by
+//! side.
 //!
 //! wgpu has no name for the feature `subgroups` in browsers. So the adapter is asked for here, its `requestDevice` gets a
 //! property of its own that adds the features, and wgpu, when it asks the browser for an adapter, is given this one.
 
+use super::device::Gpu;
 use crate::error::{Error, Result};
 use js_sys::{Array, Function, Object, Promise, Reflect};
+use std::{cell::RefCell, rc::Rc};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 
@@ -139,4 +142,64 @@ impl Drop for Offered {
 /// Was the device given a feature that wgpu has no name for?
 pub(super) fn has_feature(device: &wgpu::Device, feature: &str) -> bool {
     device.as_webgpu().is_some_and(|device| has(device.as_ref(), feature))
+}
+
+/// The method of the browser's device that wgpu compiles a program by: at once, as far as a page can see.
+const COMPILE: &str = "createComputePipeline";
+
+/// A program that the browser compiles beside others. wgpu has no name for that either: it is made to ask twice, once for what is
+/// compiled meanwhile, and once, when that is done, for what it is given then.
+pub(super) struct Compilation {
+    module: wgpu::ShaderModule,
+    promise: Promise,
+}
+
+impl Compilation {
+    pub fn begin(gpu: &Gpu, name: &str, text: &str, layout: &wgpu::PipelineLayout) -> Result<Self> {
+        let device = raw(gpu)?;
+        let compile = method(&device, "createComputePipelineAsync")?;
+        let module = gpu.scoped(name, 0, wgpu::ErrorFilter::Validation, || gpu.module(name, text))?;
+        let begun: Rc<RefCell<Option<JsValue>>> = Rc::default();
+        let (told, this) = (begun.clone(), device.clone());
+        let ask = move |descriptor: JsValue| {
+            *told.borrow_mut() = compile.call1(&this, &descriptor).ok();
+            Object::new().into()
+        };
+        instead(&device, ask, || gpu.created(name, &module, layout))?;
+        let promise = begun.take().ok_or_else(|| failed(format!("{name} was not compiled")))?;
+        Ok(Self { module, promise: Promise::resolve(&promise) })
+    }
+
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// [`Error::Device`] with what the browser does not like.
+    pub async fn finish(
+        self,
+        gpu: &Gpu,
+        name: &'static str,
+        layout: &wgpu::PipelineLayout,
+    ) -> Result<wgpu::ComputePipeline> {
+        let refused = |e: JsValue| Error::Device { op: name, message: format!("{}: {}", gpu.name(), thrown(&e)) };
+        let pipeline = JsFuture::from(self.promise).await.map_err(refused)?;
+        instead(&raw(gpu)?, move |_| pipeline.clone(), || gpu.created(name, &self.module, layout))
+    }
+}
+
+fn raw(gpu: &Gpu) -> Result<JsValue> {
+    let device = gpu.device.as_webgpu().ok_or_else(|| failed("this is not the browser's"))?;
+    Ok(AsRef::<JsValue>::as_ref(device).clone())
+}
+
+/// Does `act` while `answer` stands in for the device's own [`COMPILE`].
+fn instead<T>(
+    device: &JsValue,
+    answer: impl FnMut(JsValue) -> JsValue + 'static,
+    act: impl FnOnce() -> T,
+) -> Result<T> {
+    let answer = Closure::<dyn FnMut(JsValue) -> JsValue>::new(answer);
+    Reflect::set(device, &COMPILE.into(), answer.as_ref()).map_err(|e| thrown(&e))?;
+    let done = act();
+    let _ = Reflect::delete_property::<Object>(device.unchecked_ref(), &COMPILE.into());
+    Ok(done)
 }

@@ -197,14 +197,27 @@ impl Gpu {
     }
 
     fn compiled(&self, name: &str, text: &str, layout: &wgpu::PipelineLayout) -> wgpu::ComputePipeline {
-        let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        self.created(name, &self.module(name, text), layout)
+    }
+
+    /// A program that is not compiled yet.
+    pub fn module(&self, name: &str, text: &str) -> wgpu::ShaderModule {
+        self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(name),
             source: wgpu::ShaderSource::Wgsl(text.into()),
-        });
+        })
+    }
+
+    pub fn created(
+        &self,
+        name: &str,
+        module: &wgpu::ShaderModule,
+        layout: &wgpu::PipelineLayout,
+    ) -> wgpu::ComputePipeline {
         self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(name),
             layout: Some(layout),
-            module: &module,
+            module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
                 // Every workgroup variable is written before it is read.

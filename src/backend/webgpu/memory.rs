@@ -147,6 +147,8 @@ pub(super) struct Pool {
     all: Arc<AtomicU64>,
     /// How many those may be.
     max_memory: u64,
+    /// Stands for all memory, where nothing runs.
+    instead: Option<wgpu::Buffer>,
 }
 
 #[derive(Default)]
@@ -167,7 +169,14 @@ fn size_class(bytes: u64) -> u64 {
 
 impl Pool {
     pub fn new(gpu: Arc<Gpu>, stats: Arc<Stats>, max_memory: u64) -> Self {
-        Self { gpu, stats, free: Mutex::default(), next: AtomicU64::new(1), all: Arc::default(), max_memory }
+        let (free, all) = (Mutex::default(), Arc::default());
+        Self { gpu, stats, free, next: AtomicU64::new(1), all, max_memory, instead: None }
+    }
+
+    /// Memory that nothing is ever read from or written to: a buffer stands for all of it.
+    pub fn rehearsal(gpu: Arc<Gpu>, stats: Arc<Stats>) -> Result<Self> {
+        let instead = Some(gpu.buffer("a rehearsal", 4, wgpu::BufferUsages::STORAGE)?);
+        Ok(Self { instead, ..Self::new(gpu, stats, u64::MAX) })
     }
 
     /// The largest buffer, in bytes: what a kernel can see at once.
@@ -224,6 +233,11 @@ impl Pool {
                 self.gpu.name()
             );
             return Err(Error::Device { op: "webgpu", message });
+        }
+        if let Some(buffer) = &self.instead {
+            let (buffer, id) = (buffer.clone(), self.next.fetch_add(1, Ordering::Relaxed));
+            self.all.fetch_add(size, Ordering::Relaxed);
+            return Ok(Arc::new(Raw { id, buffer, size, last_use: AtomicU64::new(0), all: self.all.clone() }));
         }
         if self.all.load(Ordering::Relaxed).saturating_add(size) > self.max_memory {
             return Err(Error::OutOfMemory { what: format!("{what} on the GPU"), bytes: size });

@@ -19,6 +19,7 @@ mod product;
 mod read;
 mod recorder;
 mod reduce;
+mod rehearsal;
 mod rows;
 mod sample;
 mod shader;
@@ -32,6 +33,7 @@ mod upload_tests;
 
 pub use device::AdapterInfo;
 pub(crate) use device::Opening;
+pub(crate) use rehearsal::Compiling;
 pub use stats::DeviceStats;
 
 use super::{Backend, Meta, Reading, Storage, Upload, View, cpu::Buffer};

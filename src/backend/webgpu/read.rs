@@ -63,6 +63,8 @@ pub(super) struct UnderWay {
     /// What of them lies in one memory each, in order.
     parts: Vec<Mapped>,
     dtype: DType,
+    /// Of a rehearsal: so many ones.
+    blank: Option<usize>,
 }
 
 struct Mapped {
@@ -91,7 +93,7 @@ impl WebGpuBackend {
                 if start < end {
                     let layout = Layout::contiguous(part.elements);
                     let memory = memory_of(&View { storage: &part.memory, layout: &layout, dtype: view.dtype })?;
-                    parts.push(self.map(memory, start - part.first, end - start)?);
+                    parts.extend(self.map(memory, start - part.first, end - start)?);
                 }
             }
         } else if view.layout.shape().elements() > 0 {
@@ -104,13 +106,18 @@ impl WebGpuBackend {
                     (&copied, 0)
                 }
             };
-            parts.push(self.map(memory, start, view.layout.shape().elements())?);
+            parts.extend(self.map(memory, start, view.layout.shape().elements())?);
         }
-        Ok(UnderWay { gpu: self.gpu.clone(), parts, dtype: view.dtype })
+        let blank = self.recorder.rehearses.then(|| view.layout.shape().elements());
+        Ok(UnderWay { gpu: self.gpu.clone(), parts, dtype: view.dtype, blank })
     }
 
     /// Has so many elements copied to a buffer that the host can map.
-    fn map(&self, memory: &Memory, start: usize, elements: usize) -> Result<Mapped> {
+    /// `None`: nothing runs.
+    fn map(&self, memory: &Memory, start: usize, elements: usize) -> Result<Option<Mapped>> {
+        if self.recorder.rehearses {
+            return Ok(None);
+        }
         let (from, len) = (memory.encoding.bytes(start), memory.encoding.bytes(elements));
         // Copies begin and end at words.
         let first = from / 4 * 4;
@@ -136,7 +143,7 @@ impl WebGpuBackend {
                 waker.wake();
             }
         });
-        Ok(Mapped {
+        Ok(Some(Mapped {
             buffer,
             range: from - first..from - first + len,
             encoding: memory.encoding,
@@ -144,13 +151,20 @@ impl WebGpuBackend {
             mapping,
             #[cfg(not(target_arch = "wasm32"))]
             submission,
-        })
+        }))
     }
 }
 
 impl UnderWay {
     /// The elements, once they are there; natively the device is polled until then.
     pub async fn finish(self) -> Result<Buffer> {
+        if let Some(elements) = self.blank {
+            return match self.dtype {
+                // Whatever is divided by it is a number.
+                DType::F32 => Buffer::from_slice(&vec![1f32; elements]),
+                dtype => Buffer::zeroed(dtype.bytes_for(elements).unwrap_or(0)),
+            };
+        }
         let (mut all, mut first) = (Vec::new(), None);
         for mapped in self.parts {
             let elements = mapped.read(&self.gpu, self.dtype).await?;

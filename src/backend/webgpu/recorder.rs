@@ -143,6 +143,14 @@ struct State {
     pipelines: HashMap<Variant, wgpu::ComputePipeline>,
     bind_groups: HashMap<Vec<u64>, wgpu::BindGroup>,
     staged: u64,
+    /// Programs that a rehearsal has come across.
+    wanted: Vec<Wanted>,
+}
+
+/// A program that is to be compiled.
+pub(super) struct Wanted {
+    pub variant: Variant,
+    pub kernel: &'static Kernel,
 }
 
 pub(super) struct Recorder {
@@ -153,6 +161,22 @@ pub(super) struct Recorder {
     /// Of one to six buffers.
     layouts: Vec<(wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
     uniform: wgpu::Buffer,
+    /// Nothing runs; which programs are wanted is noted.
+    pub rehearses: bool,
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            open: Vec::new(),
+            uniforms: Vec::new(),
+            batch: 1,
+            pipelines: HashMap::new(),
+            bind_groups: HashMap::new(),
+            staged: 0,
+            wanted: Vec::new(),
+        }
+    }
 }
 
 impl Recorder {
@@ -160,15 +184,14 @@ impl Recorder {
         let layouts = (1..=6).map(|buffers| layout(&gpu.device, buffers)).collect();
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let uniform = gpu.buffer("uniforms", SLOTS as u64 * SLOT_BYTES, usage)?;
-        let state = State {
-            open: Vec::new(),
-            uniforms: Vec::new(),
-            batch: 1,
-            pipelines: HashMap::new(),
-            bind_groups: HashMap::new(),
-            staged: 0,
-        };
-        Ok(Self { gpu, pool, stats, state: Mutex::new(state), layouts, uniform })
+        let state = Mutex::new(State::new());
+        Ok(Self { gpu, pool, stats, state, layouts, uniform, rehearses: false })
+    }
+
+    /// One that only notes which programs are wanted.
+    pub fn rehearsal(&self, pool: Arc<Pool>, stats: Arc<Stats>) -> Self {
+        let (layouts, uniform) = (self.layouts.clone(), self.uniform.clone());
+        Self { gpu: self.gpu.clone(), pool, stats, state: Mutex::new(State::new()), layouts, uniform, rehearses: true }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -189,7 +212,14 @@ impl Recorder {
         let params = job.params.words;
         let buffers: Vec<_> = job.inputs.iter().copied().chain([target]).map(|m| m.raw().clone()).collect();
         let mut state = self.state();
-        let pipeline = self.pipeline(&mut state, job)?;
+        let (kernel, variant) = (job.kernel, variant(job));
+        if self.rehearses {
+            if state.wanted.iter().all(|wanted| wanted.variant != variant) {
+                state.wanted.push(Wanted { variant, kernel });
+            }
+            return Ok(());
+        }
+        let pipeline = self.pipeline(&mut state, kernel, variant)?;
         buffers.iter().for_each(|raw| raw.last_use.store(state.batch, Ordering::Relaxed));
         state.open.push(Dispatch { pipeline, buffers, groups });
         state.uniforms.extend_from_slice(bytemuck::cast_slice(&params));
@@ -215,34 +245,51 @@ impl Recorder {
         Ok(groups.map(|n| n as u32))
     }
 
-    fn pipeline(&self, state: &mut State, job: Job<'_>) -> Result<wgpu::ComputePipeline> {
-        let mut values = job.values;
-        values.extend([("STRIDED", Value::Flag(job.params.strided)), ("WORKGROUP", Value::Number(job.workgroup))]);
-        let variant = Variant {
-            kernel: job.kernel.name,
-            class: job.class,
-            inputs: job.inputs.iter().map(|m| if job.words { Encoding::U32 } else { m.encoding }).collect(),
-            names: job.names,
-            eights: job.eights,
-            result: job.result,
-            values,
-            pieces: job.pieces,
-        };
+    fn pipeline(&self, state: &mut State, kernel: &Kernel, variant: Variant) -> Result<wgpu::ComputePipeline> {
         if let Some(pipeline) = state.pipelines.get(&variant) {
             return Ok(pipeline.clone());
         }
-        let text = shader::compose(job.kernel, &variant);
-        #[cfg(test)]
-        super::tests::composed(job.kernel.name, &text);
-        let layout = &self.layouts[variant.inputs.len()].1;
-        let pipeline = self.gpu.pipeline(job.kernel.name, &text, layout)?;
+        let pipeline = self.gpu.pipeline(kernel.name, &self.program(kernel, &variant), self.layout_of(&variant))?;
         Stats::add(&self.stats.pipelines, 1);
         state.pipelines.insert(variant, pipeline.clone());
         Ok(pipeline)
     }
 
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// A program's text.
+    pub fn program(&self, kernel: &Kernel, variant: &Variant) -> String {
+        let text = shader::compose(kernel, variant);
+        #[cfg(test)]
+        super::tests::composed(kernel.name, &text);
+        text
+    }
+
+    pub fn layout_of(&self, variant: &Variant) -> &wgpu::PipelineLayout {
+        &self.layouts[variant.inputs.len()].1
+    }
+
+    /// What a rehearsal has come across and is not compiled here.
+    pub fn missing(&self, rehearsal: &Recorder) -> Vec<Wanted> {
+        let mut wanted = std::mem::take(&mut rehearsal.state().wanted);
+        let state = self.state();
+        wanted.retain(|wanted| !state.pipelines.contains_key(&wanted.variant));
+        wanted
+    }
+
+    /// Keeps a program that was compiled ahead of its time.
+    pub fn compiled(&self, variant: Variant, pipeline: wgpu::ComputePipeline) {
+        Stats::add(&self.stats.pipelines, 1);
+        self.state().pipelines.insert(variant, pipeline);
+    }
+
     /// Writes bytes at a word of a buffer that no recorded kernel names. Natively waits while too many are under way.
     pub fn upload(&self, target: &Memory, at: u64, bytes: &[u8]) -> Result<()> {
+        if self.rehearses {
+            return Ok(());
+        }
         let write = || self.write(target, at, bytes);
         self.gpu.scoped("bytes to upload", bytes.len() as u64, wgpu::ErrorFilter::OutOfMemory, write)?;
         self.staged(bytes.len())?;
@@ -258,6 +305,9 @@ impl Recorder {
     /// As [`Recorder::upload`], of words in JavaScript's memory.
     #[cfg(target_arch = "wasm32")]
     pub fn upload_js(&self, target: &Memory, at: u64, words: &js_sys::Uint8Array) -> Result<()> {
+        if self.rehearses {
+            return Ok(());
+        }
         let no_handle = || Error::Device { op: "upload", message: "this is not the browser's WebGPU".into() };
         let queue = self.gpu.queue.as_webgpu().ok_or_else(no_handle)?;
         let buffer = target.raw().buffer.as_webgpu().ok_or_else(no_handle)?;
@@ -268,6 +318,9 @@ impl Recorder {
 
     /// Writes bytes at a word; the last word is filled with zeros.
     pub fn write(&self, target: &Memory, at: u64, bytes: &[u8]) {
+        if self.rehearses {
+            return;
+        }
         let whole = bytes.len() / 4 * 4;
         let buffer = &target.raw().buffer;
         self.gpu.queue.write_buffer(buffer, at, &bytes[..whole]);
@@ -379,6 +432,22 @@ impl Recorder {
         );
         let layout = &self.layouts[buffers.len() - 1].0;
         self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout, entries: &entries })
+    }
+}
+
+/// Which program a job runs.
+fn variant(job: Job<'_>) -> Variant {
+    let mut values = job.values;
+    values.extend([("STRIDED", Value::Flag(job.params.strided)), ("WORKGROUP", Value::Number(job.workgroup))]);
+    Variant {
+        kernel: job.kernel.name,
+        class: job.class,
+        inputs: job.inputs.iter().map(|m| if job.words { Encoding::U32 } else { m.encoding }).collect(),
+        names: job.names,
+        eights: job.eights,
+        result: job.result,
+        values,
+        pieces: job.pieces,
     }
 }
 

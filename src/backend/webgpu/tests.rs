@@ -30,7 +30,7 @@ pub(crate) fn device() -> Option<Device> {
 }
 
 /// A device of its own; `None` where there is no adapter.
-pub(super) fn device_with(opening: Opening) -> Option<Device> {
+pub(crate) fn device_with(opening: Opening) -> Option<Device> {
     match pollster::block_on(WebGpuBackend::open_with(opening)) {
         Ok(backend) => Some(Device::of(Arc::new(backend))),
         Err(error) if std::env::var("VOTIVE_WEBGPU_TESTS").as_deref() == Ok("require") => panic!("{error}"),

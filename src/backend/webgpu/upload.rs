@@ -128,6 +128,12 @@ impl Filling {
         Ok(())
     }
 
+    /// The memory, as it is.
+    pub fn blank(mut self) -> Result<Storage> {
+        self.written = self.bytes;
+        self.done()
+    }
+
     pub fn done(self) -> Result<Storage> {
         if self.written != self.bytes {
             let message = format!("{} bytes of {} were given", self.written, self.bytes);

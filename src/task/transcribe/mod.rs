@@ -111,8 +111,16 @@ impl Transcriber {
         }
         let tokens = Tokens::new(&tokenizer, config.vocab_size, &generation)?;
         let heads = alignment_heads(&generation, &config)?;
+        // Weights that are quantized here become others than the file has.
+        #[cfg(feature = "webgpu")]
+        let preparing = match options.quantize {
+            None => super::rehearse::speech(&checkpoint, &config, device),
+            Some(_) => crate::device::Preparing::default(),
+        };
         let weights = Weights::from_checkpoint(Rc::new(checkpoint), device);
         let model = Whisper::load(config, &weights, options.quantize, progress).await?;
+        #[cfg(feature = "webgpu")]
+        preparing.finish().await?;
         Ok(Self { shared: Arc::new(Shared { model, tokenizer, tokens, heads, clock: options.clock }) })
     }
 
