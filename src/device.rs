@@ -62,13 +62,15 @@ impl Device {
         Some(self.gpu()?.stats())
     }
     /// Begins to compile the programs that `work` needs, on a GPU, which `work` is given a stand-in for: nothing is computed
-    /// there, and what is read is one or zero. Elsewhere nothing is to be prepared.
+    /// there, and what is read is one or zero. Each call of the other argument ends a stage of it: those begun first are
+    /// compiled first. Elsewhere nothing is to be prepared.
     #[cfg(feature = "webgpu")]
-    pub(crate) fn prepare(&self, work: impl FnOnce(&Device) -> Result<()>) -> Result<Preparing> {
+    pub(crate) fn prepare(&self, work: impl FnOnce(&Device, &mut dyn FnMut()) -> Result<()>) -> Result<Preparing> {
         let Some(gpu) = self.gpu() else { return Ok(Preparing::default()) };
-        let stand_in = Self(Arc::new(gpu.rehearsal()?));
-        work(&stand_in)?;
-        Ok(Preparing(stand_in.gpu().map(|rehearsal| gpu.compile(rehearsal))))
+        let rehearsal = Arc::new(gpu.rehearsal()?);
+        let mut ends = Vec::new();
+        work(&Self(rehearsal.clone()), &mut || ends.push(rehearsal.noted()))?;
+        Ok(Preparing(Some(gpu.compile(&rehearsal, &ends))))
     }
     /// A tensor's memory without its bytes, on a stand-in of [`Device::prepare`].
     #[cfg(feature = "webgpu")]
@@ -129,13 +131,13 @@ pub(crate) struct Preparing(Option<crate::backend::webgpu::Compiling>);
 
 #[cfg(feature = "webgpu")]
 impl Preparing {
-    /// Waits until it is done.
+    /// Waits until the stages up to this one are done.
     ///
     /// # Errors
     /// When the device refuses a program.
-    pub async fn finish(self) -> Result<()> {
-        match self.0 {
-            Some(compiling) => compiling.finish().await,
+    pub async fn ready(&self, stage: usize) -> Result<()> {
+        match &self.0 {
+            Some(compiling) => compiling.ready(stage).await,
             None => Ok(()),
         }
     }

@@ -73,6 +73,11 @@ impl DeviceSampler {
         Ok(Some(Self { sampling, bias, penalties, readings: VecDeque::new(), last: None }))
     }
 
+    /// Does it only look for the likeliest token?
+    pub fn is_greedy(&self) -> bool {
+        self.sampling.temperature == 0.0 && self.penalties.is_none()
+    }
+
     /// Tokens drawn that are not known yet.
     pub fn ahead(&self) -> usize {
         self.readings.len()

@@ -267,6 +267,8 @@ impl Generation {
                 let done = self.session()?.ids.len();
                 let end = self.prompt.len().min(done + self.model.prefill_chunk);
                 let chunk = self.prompt[done..end].to_vec();
+                #[cfg(feature = "webgpu")]
+                self.prepared(chunk.len()).await?;
                 let logits = self.forward(&chunk)?;
                 if let Some(session) = &mut self.session {
                     session.chunks.push(done..end);
@@ -306,6 +308,18 @@ impl Generation {
             &State::Ending(reason) => self.finish(reason),
             _ => Err(Error::argument("step", "this generation has ended")),
         }
+    }
+
+    /// Waits for the programs that a part of the prompt, or the answer behind it, needs.
+    #[cfg(feature = "webgpu")]
+    async fn prepared(&self, tokens: usize) -> Result<()> {
+        use super::rehearse::Stage;
+        let stage = match &self.device_sampler {
+            Some(sampler) if !sampler.is_greedy() => Stage::Draw,
+            _ if tokens > crate::backend::webgpu::FEW_ROWS => Stage::Prompt,
+            _ => Stage::Answer,
+        };
+        self.model.preparing.ready(stage as usize).await
     }
 
     /// Takes in a token that was sampled.

@@ -1,5 +1,7 @@
 //! A language model with its tokenizer, ready to answer.
 
+#[cfg(feature = "webgpu")]
+use super::rehearse::{self, Stage};
 use super::{
     generation::{Generation, Session},
     memory,
@@ -112,6 +114,9 @@ pub(super) struct Model {
     pub info: ModelInfo,
     pub prefill_chunk: usize,
     pub clock: Clock,
+    /// Programs that may still be compiled.
+    #[cfg(feature = "webgpu")]
+    pub preparing: crate::device::Preparing,
     /// Last, so that the weights are gone when it is dropped.
     _held: memory::Held,
 }
@@ -171,15 +176,25 @@ impl TextGenerator {
             cache_bytes_per_token: memory::cache_bytes_per_token(&config),
         };
         #[cfg(feature = "webgpu")]
-        let preparing = super::rehearse::text(&checkpoint, &config, device, options.prefill_chunk);
+        let preparing = rehearse::text(&checkpoint, &config, device, options.prefill_chunk);
         let weights = Weights::from_checkpoint(Rc::new(checkpoint), device);
         let decoder = Decoder::load(config, &weights, progress).await?;
         #[cfg(feature = "webgpu")]
-        preparing.finish().await?;
+        preparing.ready(Stage::Answer as usize).await?;
         let session = Session::new(decoder.new_cache());
         let (prefill_chunk, clock) = (options.prefill_chunk, options.clock);
         let _held = memory::Held::new(if here { info.weight_bytes } else { 0 });
-        let model = Model { decoder, tokenizer, template, info, prefill_chunk, clock, _held };
+        let model = Model {
+            decoder,
+            tokenizer,
+            template,
+            info,
+            prefill_chunk,
+            clock,
+            #[cfg(feature = "webgpu")]
+            preparing,
+            _held,
+        };
         Ok(Self { model: Arc::new(model), slot: Arc::new(Mutex::new(Some(session))) })
     }
 

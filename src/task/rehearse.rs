@@ -3,11 +3,12 @@
 
 use super::draw::DeviceSampler;
 use crate::{
+    backend::webgpu::FEW_ROWS,
     device::{Device, Preparing},
     error::{Error, Result},
     format::Checkpoint,
     models::{Decoder, DecoderConfig},
-    nn::Weights,
+    nn::{KvCache, Weights},
     tensor::Tensor,
     text::SamplingOptions,
 };
@@ -19,51 +20,69 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// Tokens of a short prompt, or of the end of a long one: few rows have programs of their own.
-const FEW: usize = 3;
-/// Most dtypes have programs of their own; layers beyond so many have no more of them.
+/// Programs of some layers are those of all.
 const LAYERS: usize = 8;
 
-/// Prepares for prompts of any length and the usual ways of drawing tokens. What cannot be prepared is compiled when it is needed,
-/// and what is wrong with a model is told by its loading.
+/// When programs are needed.
+#[derive(Clone, Copy)]
+pub(super) enum Stage {
+    /// For any answer.
+    Answer,
+    /// For prompts of more than a few tokens.
+    Prompt,
+    /// For drawing other tokens than the likeliest.
+    Draw,
+}
+
+/// Has the programs that a model needs compiled. What cannot be prepared is compiled when it is needed, and what is wrong with a
+/// model is told by its loading.
 pub(super) fn text(
     checkpoint: &Checkpoint,
     config: &DecoderConfig,
     device: &Device,
     prefill_chunk: usize,
 ) -> Preparing {
-    let work = |device: &Device| {
+    let work = |device: &Device, end_stage: &mut dyn FnMut()| {
         let mut config = config.clone();
         config.windows.truncate(LAYERS);
-        let weights = blank(checkpoint, device)?;
-        let vocabulary = config.vocab_size;
+        let (weights, vocabulary) = (blank(checkpoint, device)?, config.vocab_size);
         let decoder = at_once(Decoder::load(config, &weights, &mut |_| ControlFlow::Continue(())))?;
-        let likeliest = SamplingOptions::default();
-        let seed = Some(0);
-        let random = SamplingOptions { temperature: 1.0, seed, ..likeliest.clone() };
-        let filtered = SamplingOptions { top_k: 40, top_p: 0.9, min_p: 0.1, repetition_penalty: 1.1, ..random.clone() };
-        for (prompt, sampling) in [(prefill_chunk, likeliest), (FEW, random), (FEW, filtered)] {
-            let mut cache = decoder.new_cache();
-            decoder.reserve(2 * prefill_chunk, &mut cache)?;
-            let mut logits = decoder.forward(&vec![0; prompt], &mut cache)?;
-            logits = match prompt {
-                FEW => logits,
-                // A long prompt goes on where it is, and ends with a short piece.
-                _ => decoder
-                    .forward(&vec![0; prompt], &mut cache)
-                    .and_then(|_| decoder.forward(&[0; FEW], &mut cache))?,
-            };
-            let Some(mut sampler) = DeviceSampler::new(&sampling, &[0], vocabulary, device)? else { continue };
-            for _ in 0..2 {
-                sampler.draw(&logits)?;
-                if let Some(last) = sampler.last() {
-                    logits = decoder.forward_ids(last, &mut cache)?;
-                }
-            }
+        let mut cache = decoder.new_cache();
+        decoder.reserve(4 * prefill_chunk, &mut cache)?;
+        // Stages in order.
+        let logits = decoder.forward(&[0; FEW_ROWS], &mut cache)?;
+        draw(&decoder, &logits, &mut cache, SamplingOptions::default(), vocabulary)?;
+        end_stage();
+        let mut long = decoder.new_cache();
+        for _ in 0..2 {
+            decoder.forward(&vec![0; prefill_chunk], &mut long)?;
         }
-        Ok(())
+        end_stage();
+        let random = SamplingOptions { temperature: 1.0, seed: Some(0), ..SamplingOptions::default() };
+        draw(&decoder, &logits, &mut cache, random.clone(), vocabulary)?;
+        let filtered = SamplingOptions { top_k: 40, top_p: 0.9, min_p: 0.1, repetition_penalty: 1.1, ..random };
+        draw(&decoder, &logits, &mut cache, filtered, vocabulary)
     };
     device.prepare(work).unwrap_or_default()
+}
+
+/// Draws two tokens, and computes on with them.
+fn draw(
+    decoder: &Decoder,
+    logits: &Tensor,
+    cache: &mut KvCache,
+    sampling: SamplingOptions,
+    vocabulary: usize,
+) -> Result<()> {
+    let Some(mut sampler) = DeviceSampler::new(&sampling, &[0], vocabulary, decoder.device())? else { return Ok(()) };
+    let mut logits = logits.clone();
+    for _ in 0..2 {
+        sampler.draw(&logits)?;
+        if let Some(last) = sampler.last() {
+            logits = decoder.forward_ids(last, cache)?;
+        }
+    }
+    Ok(())
 }
 
 /// Prepares for hearing: thirty seconds, and some tokens.
@@ -74,7 +93,7 @@ pub(super) fn speech(
     device: &Device,
 ) -> Preparing {
     use crate::{dtype::DType, models::whisper::Whisper};
-    let work = |device: &Device| {
+    let work = |device: &Device, _: &mut dyn FnMut()| {
         let mut config = config.clone();
         (config.encoder_layers, config.decoder_layers) = (1, 1);
         let (frames, bins) = (2 * config.max_source_positions, config.num_mel_bins);
@@ -89,7 +108,7 @@ pub(super) fn speech(
         let cross = model.cross_keys(&model.encode(&mel)?)?;
         let mut cache = model.new_cache();
         // The tokens that say what is wanted; then one at a time.
-        for tokens in [FEW, 1, 1] {
+        for tokens in [FEW_ROWS, 1, 1] {
             let hidden = model.decode(&vec![0; tokens], 1, &cross, &mut cache)?;
             drop(model.logits(&hidden.narrow(0, tokens - 1, 1)?)?.reading());
         }
@@ -140,7 +159,7 @@ mod tests {
             let config = DecoderConfig::from_json(&config).unwrap();
             let source = FileSource::open(golden(&format!("{name}.safetensors"))).unwrap();
             let checkpoint = pollster::block_on(Checkpoint::open(vec![Box::new(source)])).unwrap();
-            pollster::block_on(text(&checkpoint, &config, &device, CHUNK).finish()).unwrap();
+            pollster::block_on(text(&checkpoint, &config, &device, CHUNK).ready(Stage::Draw as usize)).unwrap();
             let prepared = device.stats().unwrap();
             assert!(prepared.pipelines >= 10, "{name}: {prepared:?}");
             assert_eq!((prepared.dispatches, prepared.uploads, prepared.submits), (0, 0, 0), "{name}");

@@ -34,6 +34,7 @@ mod upload_tests;
 pub use device::AdapterInfo;
 pub(crate) use device::Opening;
 pub(crate) use rehearsal::Compiling;
+pub(crate) use rows::FEW_ROWS;
 pub use stats::DeviceStats;
 
 use super::{Backend, Meta, Reading, Storage, Upload, View, cpu::Buffer};

@@ -271,12 +271,18 @@ impl Recorder {
         &self.layouts[variant.inputs.len()].1
     }
 
-    /// What a rehearsal has come across and is not compiled here.
-    pub fn missing(&self, rehearsal: &Recorder) -> Vec<Wanted> {
-        let mut wanted = std::mem::take(&mut rehearsal.state().wanted);
-        let state = self.state();
-        wanted.retain(|wanted| !state.pipelines.contains_key(&wanted.variant));
-        wanted
+    /// How many programs a rehearsal has come across.
+    pub fn noted(&self) -> usize {
+        self.state().wanted.len()
+    }
+
+    pub fn take_noted(&self) -> Vec<Wanted> {
+        std::mem::take(&mut self.state().wanted)
+    }
+
+    /// Is the program compiled?
+    pub fn has(&self, variant: &Variant) -> bool {
+        self.state().pipelines.contains_key(variant)
     }
 
     /// Keeps a program that was compiled ahead of its time.

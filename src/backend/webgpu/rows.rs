@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Up to so many rows are multiplied one by one.
-pub(super) const FEW_ROWS: usize = 8;
+pub(crate) const FEW_ROWS: usize = 8;
 /// Most weights of one dispatch.
 const WEIGHTS: usize = 3;
 /// Names of the weights in the shader.

@@ -120,7 +120,7 @@ impl Transcriber {
         let weights = Weights::from_checkpoint(Rc::new(checkpoint), device);
         let model = Whisper::load(config, &weights, options.quantize, progress).await?;
         #[cfg(feature = "webgpu")]
-        preparing.finish().await?;
+        preparing.ready(0).await?;
         Ok(Self { shared: Arc::new(Shared { model, tokenizer, tokens, heads, clock: options.clock }) })
     }
 
