@@ -9,7 +9,7 @@ use crate::{
 use crate::{
     backend::{
         Storage,
-        webgpu::{AdapterInfo, DeviceStats, WebGpuBackend},
+        webgpu::{AdapterInfo, DeviceStats, KernelTime, WebGpuBackend},
     },
     shape::Shape,
 };
@@ -60,6 +60,25 @@ impl Device {
     #[cfg(feature = "webgpu")]
     pub fn stats(&self) -> Option<DeviceStats> {
         Some(self.gpu()?.stats())
+    }
+    /// Begins to measure how long a GPU runs each kernel, which slows it down; `false` where there is no clock for that.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    #[cfg(feature = "webgpu")]
+    pub fn begin_timing(&self) -> Result<bool> {
+        self.gpu().map_or(Ok(false), WebGpuBackend::begin_timing)
+    }
+    /// Ends what [`Device::begin_timing`] began, and gives the times, the longest first.
+    ///
+    /// # Errors
+    /// When the device was lost.
+    #[cfg(feature = "webgpu")]
+    pub async fn end_timing(&self) -> Result<Vec<KernelTime>> {
+        match self.gpu() {
+            Some(gpu) => gpu.end_timing().await,
+            None => Ok(Vec::new()),
+        }
     }
     /// Begins to compile the programs that `work` needs, on a GPU, which `work` is given a stand-in for: nothing is computed
     /// there, and what is read is one or zero. Each call of the other argument ends a stage of it: those begun first are

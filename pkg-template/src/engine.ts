@@ -51,12 +51,12 @@ export class LocalBackend extends LocalEngine<'text', EngineTextModel> implement
   profile(tokens: number, signal: AbortSignal): Promise<DecodeProfile> {
     return this.inTurn(signal, async () => {
       const model = this.loaded();
-      const { ms, counts } = await this.guard(() => model.profile(tokens)).catch((error: unknown) => {
+      const { ms, counts, kernels } = await this.guard(() => model.profile(tokens)).catch((error: unknown) => {
         throw this.engineError(error);
       });
       const { layers, weightBytes, engine } = this.info();
       const each = counts && Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count / tokens]));
-      return { tokens, msPerToken: ms / tokens, device: engine.device, layers, weightBytes, ...(each ? { perToken: each as DeviceCounts } : {}) };
+      return { tokens, msPerToken: ms / tokens, device: engine.device, layers, weightBytes, ...(each ? { perToken: each as DeviceCounts } : {}), ...(kernels ? { kernels } : {}) };
     });
   }
 

@@ -26,4 +26,4 @@ export {
   VotiveError,
 } from './errors.js';
 export { type CacheEntry, clearCache, deleteFromCache, listCache } from './storage/cache.js';
-export type { AdapterInfo, Build, DecodeProfile, DeviceChoice, DeviceCounts, DeviceName, EngineInfo, FinishReason, GenerateOptions, GenerationResult, GenerationStats, LoadOptions, LoadProgress, Message, ModelInfo, ModelSource, Role } from './types.js';
+export type { AdapterInfo, Build, DecodeProfile, DeviceChoice, DeviceCounts, DeviceName, EngineInfo, FinishReason, GenerateOptions, GenerationResult, GenerationStats, KernelTime, LoadOptions, LoadProgress, Message, ModelInfo, ModelSource, Role } from './types.js';

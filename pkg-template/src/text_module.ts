@@ -1,5 +1,5 @@
 // What the modules for text models offer; wasm-bindgen writes its own, looser, declarations into dist.
-import type { AdapterInfo, DeviceCounts, DeviceName, Message } from './types.js';
+import type { AdapterInfo, DeviceCounts, DeviceName, KernelTime, Message } from './types.js';
 
 /** A file that the engine reads. */
 export interface EngineFile {
@@ -49,7 +49,7 @@ export interface EngineTextModel {
   applyChatTemplate(messages: readonly Message[], addGenerationPrompt: boolean): string;
   resetCache(): void;
   adapter(): AdapterInfo | undefined;
-  profile(tokens: number): Promise<{ tokens: number; ms: number; counts?: DeviceCounts }>;
+  profile(tokens: number): Promise<{ tokens: number; ms: number; counts?: DeviceCounts; kernels?: KernelTime[] }>;
   free(): void;
 }
 

@@ -160,6 +160,17 @@ export interface DecodeProfile {
   weightBytes: number;
   /** What a GPU did for each token; absent on the processor. */
   perToken?: DeviceCounts;
+  /** How long a GPU ran each kernel for one token, the longest first; absent where it does not tell. */
+  kernels?: KernelTime[];
+}
+
+/** How long a GPU ran a kernel. */
+export interface KernelTime {
+  kernel: string;
+  /** How often it ran. */
+  dispatches: number;
+  /** Of all of them together. Chromium rounds each to 100. */
+  microseconds: number;
 }
 
 /** What a GPU did: costs that do not depend on how fast it is. */

@@ -1,18 +1,30 @@
 // a [m, k] x b^T [n, k] + bias or residual for many rows: k is (m, n, k, _), inner[0] and inner[1] the distances of rows. A workgroup makes
-// 64 x 64 results of pieces 32 deep; each thread brings 8 elements of both and makes 4 x 4 results.
-var<workgroup> left: array<f32, 2048>;
-var<workgroup> right: array<f32, 2048>;
+// 64 x 64 results of pieces 32 deep; each thread brings 8 elements of both and makes 4 x 4 results. Four elements of a row are read
+// at once, and rows are turned against each other, so that threads at different rows read from different banks.
+var<workgroup> left: array<vec4<f32>, 512>;
+var<workgroup> right: array<Held, 512>;
+
+fn place(row: u32, four: u32) -> u32 {
+    return row * 8u + (four ^ (row & 7u));
+}
 
 fn activations(row: u32, depth: u32) -> Eight {
     var found = Eight(vec4<f32>(0.0), vec4<f32>(0.0));
-    if (row < p.k.x) {
-        for (var i = 0u; i < min(8u, p.k.z - min(depth, p.k.z)); i++) {
-            let v = load_a(p.starts.x + row * inner_dim(0u) + depth + i);
-            if (i < 4u) {
-                found.low[i] = v;
-            } else {
-                found.high[i - 4u] = v;
-            }
+    if (row >= p.k.x || depth >= p.k.z) {
+        return found;
+    }
+    let at = p.starts.x + row * inner_dim(0u) + depth;
+    let there = p.k.z - depth;
+    if (there >= 8u) {
+        found.low = vec4<f32>(load_a(at), load_a(at + 1u), load_a(at + 2u), load_a(at + 3u));
+        found.high = vec4<f32>(load_a(at + 4u), load_a(at + 5u), load_a(at + 6u), load_a(at + 7u));
+        return found;
+    }
+    for (var i = 0u; i < there; i++) {
+        if (i < 4u) {
+            found.low[i] = load_a(at + i);
+        } else {
+            found.high[i - 4u] = load_a(at + i);
         }
     }
     return found;
@@ -27,27 +39,29 @@ fn main(
     let first_row = group.y * 64u;
     let first_column = group.x * 64u;
     let line = thread / 4u;
-    let along = thread % 4u * 8u;
+    let along = thread % 4u * 2u;
     var sums: array<vec4<f32>, 4>;
     for (var first = 0u; first < p.k.z; first += 32u) {
-        let depth = first + along;
+        let depth = first + along * 4u;
         let x = activations(first_row + line, depth);
         var w = Eight(vec4<f32>(0.0), vec4<f32>(0.0));
         if (first_column + line < p.k.y && depth < p.k.z) {
             w = load8_b(p.starts.y + (first_column + line) * inner_dim(1u) + depth, p.k.z - depth);
         }
-        for (var i = 0u; i < 4u; i++) {
-            left[(along + i) * 64u + line] = x.low[i];
-            left[(along + 4u + i) * 64u + line] = x.high[i];
-            right[(along + i) * 64u + line] = w.low[i];
-            right[(along + 4u + i) * 64u + line] = w.high[i];
-        }
+        left[place(line, along)] = x.low;
+        left[place(line, along + 1u)] = x.high;
+        right[place(line, along)] = held(w.low);
+        right[place(line, along + 1u)] = held(w.high);
         workgroupBarrier();
-        for (var d = 0u; d < 32u; d++) {
-            let origin = d * 64u + at.x;
-            let b = vec4<f32>(right[origin], right[origin + 16u], right[origin + 32u], right[origin + 48u]);
+        for (var four = 0u; four < 8u; four++) {
+            let b = mat4x4<f32>(
+                value(right[place(at.x, four)]),
+                value(right[place(at.x + 16u, four)]),
+                value(right[place(at.x + 32u, four)]),
+                value(right[place(at.x + 48u, four)]),
+            );
             for (var r = 0u; r < 4u; r++) {
-                sums[r] += left[d * 64u + at.y * 4u + r] * b;
+                sums[r] += left[place(at.y * 4u + r, four)] * b;
             }
         }
         workgroupBarrier();

@@ -74,6 +74,7 @@ impl DeviceSampler {
     }
 
     /// Does it only look for the likeliest token?
+    #[cfg(feature = "webgpu")]
     pub fn is_greedy(&self) -> bool {
         self.sampling.temperature == 0.0 && self.penalties.is_none()
     }

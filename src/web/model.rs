@@ -24,7 +24,8 @@ export interface WasmFile { name: string; size: number; read(offset: number, len
 export interface WasmLoadOptions { contextLength?: number; device?: "cpu" | "webgpu" }
 export interface WasmAdapter { name: string; api: string; driver: string; software: boolean; shaderF16: boolean; subgroups: boolean;
   timestamps: boolean; maxBuffer: number; maxBinding: number }
-export interface WasmProfile { tokens: number; ms: number; /** Of a GPU: what it did for all of the tokens. */ counts?: Record<string, number> }
+export interface WasmProfile { tokens: number; ms: number; /** Of a GPU: what it did for all of the tokens. */ counts?: Record<string, number>;
+  /** Kernels of one token, the longest first. */ kernels?: { kernel: string; dispatches: number; microseconds: number }[] }
 export interface WasmLoadProgress { loadedBytes: number; totalBytes: number; tensor: string }
 export interface WasmMessage { role: string; content: unknown }
 export interface WasmModelInfo { architecture: string; parameters: number; dtype: string; contextLength: number;
@@ -96,10 +97,18 @@ struct Profile {
     #[cfg(feature = "webgpu")]
     #[serde(skip_serializing_if = "Option::is_none")]
     counts: Option<crate::backend::webgpu::DeviceStats>,
+    /// Of one token.
+    #[cfg(feature = "webgpu")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    kernels: Vec<crate::backend::webgpu::KernelTime>,
 }
 
 /// Tokens generated before [`WasmTextModel::profile`] begins to count: by then programs are compiled and memory is had.
 const WARM_UP: usize = 4;
+
+/// Tokens of which kernels are timed, and tokens behind all that count: the last ones of an answer are computed ahead.
+const TIMED: usize = 2;
+const BEHIND: usize = 4;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -107,6 +116,21 @@ struct JsProgress<'a> {
     loaded_bytes: u64,
     total_bytes: u64,
     tensor: &'a str,
+}
+
+/// Generates so many tokens.
+async fn pass(generation: &mut Generation, tokens: usize) -> Result<()> {
+    let mut done = 0;
+    while done < tokens {
+        match generation.step().await? {
+            Step::Prefill { .. } => {}
+            Step::Token { .. } => done += 1,
+            Step::Done { .. } => {
+                return Err(Error::argument("profile", format!("ended after {done} tokens: the context is full")));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Lets `load` read the files, with JavaScript's callbacks around it: `on_progress` hears of each weight, and what it throws
@@ -185,40 +209,39 @@ impl WasmTextModel {
     /// Generates tokens, whatever they are, and tells what that cost. The last conversation is forgotten.
     pub fn profile(&self, tokens: usize) -> Result<ProfilePromise, JsValue> {
         alive()?;
-        let options =
-            GenerateOptions { max_tokens: Some(WARM_UP + tokens), ignore_eos: true, ..GenerateOptions::default() };
+        let most = WARM_UP + tokens + TIMED + BEHIND;
+        let options = GenerateOptions { max_tokens: Some(most), ignore_eos: true, ..GenerateOptions::default() };
         let mut generation = self.0.generate(Prompt::Ids(vec![0; 8]), &options).map_err(to_js)?;
         #[cfg(feature = "webgpu")]
-        let (device, mut before) = (self.0.device().clone(), None);
+        let device = self.0.device().clone();
         Ok(promise(async move {
-            let (mut done, mut start) = (0, 0.0);
-            loop {
-                match generation.step().await? {
-                    Step::Prefill { .. } => continue,
-                    Step::Token { .. } => done += 1,
-                    Step::Done { .. } => {
-                        return Err(Error::argument(
-                            "profile",
-                            format!("ended after {done} tokens: the context is full"),
-                        ));
-                    }
+            pass(&mut generation, WARM_UP).await?;
+            #[cfg(feature = "webgpu")]
+            let before = device.stats();
+            let start = default_clock();
+            pass(&mut generation, tokens).await?;
+            let ms = default_clock() - start;
+            #[cfg(feature = "webgpu")]
+            let (counts, kernels) = (device.stats().zip(before).map(|(after, before)| after - before), {
+                let mut kernels = Vec::new();
+                if device.begin_timing()? {
+                    let timed = pass(&mut generation, TIMED).await;
+                    kernels = device.end_timing().await?;
+                    timed?;
                 }
-                if done == WARM_UP {
-                    start = default_clock();
-                    #[cfg(feature = "webgpu")]
-                    {
-                        before = device.stats();
-                    }
+                for kernel in &mut kernels {
+                    kernel.dispatches /= TIMED as u64;
+                    kernel.microseconds /= TIMED as f64;
                 }
-                if done == WARM_UP + tokens {
-                    break;
-                }
-            }
+                kernels
+            });
             to_value(&Profile {
                 tokens,
-                ms: default_clock() - start,
+                ms,
                 #[cfg(feature = "webgpu")]
-                counts: device.stats().zip(before).map(|(after, before)| after - before),
+                counts,
+                #[cfg(feature = "webgpu")]
+                kernels,
             })
         })
         .unchecked_into())

@@ -89,10 +89,19 @@ describe('a model on WebGPU', { concurrency: 1 }, () => {
     assert.equal(device, 'webgpu');
     assert.equal(engine.build, 'webgpu');
     assert.deepEqual(tokens, reference.greedy_ids.slice(0, TOKENS));
-    const { perToken, msPerToken } = profile;
+    const { perToken, msPerToken, kernels } = profile;
     console.log(`${engine.adapter.name}: ${TOKENS} tokens in ${seconds.toFixed(0)} s; then ${msPerToken.toFixed(0)} ms a token`, perToken);
     assert.deepEqual([perToken.buffers, perToken.bindGroups, perToken.pipelines], [0, 0, 0]);
     assert.ok(perToken.submits <= 1, `${perToken.submits} submits`);
+    assert.ok(perToken.dispatches <= 8 * profile.layers + 4, `${perToken.dispatches} dispatches`);
+    if (engine.adapter.timestamps) {
+      console.log(kernels);
+      assert.equal(kernels[0].kernel, 'linear_row');
+      assert.ok(kernels.every(({ microseconds }) => microseconds >= 0));
+      assert.equal(kernels.reduce((sum, { dispatches }) => sum + dispatches, 0), perToken.dispatches);
+    } else {
+      assert.equal(kernels, undefined);
+    }
   });
 });
 

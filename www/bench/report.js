@@ -32,9 +32,10 @@ export function rows(results) {
 }
 
 /** What one generated token costs a GPU, apart from how fast it is. */
-export function costs({ perToken, msPerToken, weightBytes, layers }) {
+export function costs({ perToken, msPerToken, weightBytes, layers, kernels = [] }) {
   const { dispatches, submits, buffers, bindGroups, pipelines, reads, encodeMicroseconds } = perToken;
   const made = buffers + bindGroups + pipelines;
+  const longest = kernels.slice(0, 4).map(({ kernel, dispatches, microseconds }) => `${kernel} ${(microseconds / 1000).toFixed(2)} ms (${dispatches})`);
   return [
     ['Time', `${msPerToken.toFixed(1)} ms`],
     ['Weights', `${(weightBytes / 1e6).toFixed(0)} MB, ${(weightBytes / 1e6 / msPerToken).toFixed(1)} GB/s`],
@@ -43,6 +44,7 @@ export function costs({ perToken, msPerToken, weightBytes, layers }) {
     ['Values read back', reads.toFixed(1)],
     ['GPU objects made', made.toFixed(1)],
     ['Encoding', `${(encodeMicroseconds / 1000).toFixed(2)} ms`],
+    ...(longest.length ? [['Longest kernels (runs)', longest.join(', ')]] : []),
   ];
 }
 

@@ -27,6 +27,7 @@ mod split;
 mod stats;
 #[cfg(test)]
 pub(crate) mod tests;
+mod timing;
 mod upload;
 #[cfg(test)]
 mod upload_tests;
@@ -36,6 +37,7 @@ pub(crate) use device::Opening;
 pub(crate) use rehearsal::Compiling;
 pub(crate) use rows::FEW_ROWS;
 pub use stats::DeviceStats;
+pub use timing::KernelTime;
 
 use super::{Backend, Meta, Reading, Storage, Upload, View, cpu::Buffer};
 use crate::{

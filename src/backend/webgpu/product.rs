@@ -3,7 +3,7 @@
 use super::{
     WebGpuBackend,
     elementwise::row_distance,
-    memory::Memory,
+    memory::{Encoding, Memory},
     memory_of,
     norm::BIAS_STRIDE,
     params::Params,
@@ -76,7 +76,10 @@ impl WebGpuBackend {
         }
         let bias = if bias.is_empty() { pieces::WITHOUT_BIAS } else { pieces::WITH_BIAS };
         let kernel = &shader::LINEAR_TILE;
-        let mut job = Job::threads(OP, kernel, Class::Float, &operands, out.dtype, params).piece(bias);
+        // What is f16 in the file stays exact; what other weights would lose is more than sums in f32 lose.
+        let halves = self.gpu.info.shader_f16 && operands[1].encoding == Encoding::F16;
+        let held = if halves { pieces::HELD_F16 } else { pieces::HELD_F32 };
+        let mut job = Job::threads(OP, kernel, Class::Float, &operands, out.dtype, params).piece(bias).piece(held);
         job.eights = 0b10;
         job.groups = Groups::Grid(n.div_ceil(TILE), m.div_ceil(TILE), 1);
         self.run(job, out)

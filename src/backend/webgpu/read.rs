@@ -57,6 +57,68 @@ fn failed(message: impl Into<String>) -> Error {
     Error::Device { op: "to_vec", message: message.into() }
 }
 
+/// A buffer that the host will see.
+pub(super) struct Arriving {
+    buffer: wgpu::Buffer,
+    size: u64,
+    mapping: Arc<Mutex<Mapping>>,
+    #[cfg(not(target_arch = "wasm32"))]
+    submission: Option<wgpu::SubmissionIndex>,
+}
+
+impl Arriving {
+    /// The first `size` bytes of `buffer`, which a submission copies there.
+    pub fn new(buffer: wgpu::Buffer, size: u64, submission: Option<wgpu::SubmissionIndex>) -> Self {
+        let mapping = Arc::new(Mutex::new(Mapping::default()));
+        let told = mapping.clone();
+        buffer.slice(..size).map_async(wgpu::MapMode::Read, move |result| {
+            let mut mapping = told.lock().unwrap_or_else(PoisonError::into_inner);
+            mapping.result = Some(result);
+            if let Some(waker) = mapping.waker.take() {
+                waker.wake();
+            }
+        });
+        // A browser tells of the mapping by itself.
+        #[cfg(target_arch = "wasm32")]
+        drop(submission);
+        Self {
+            buffer,
+            size,
+            mapping,
+            #[cfg(not(target_arch = "wasm32"))]
+            submission,
+        }
+    }
+
+    /// What `read` makes of the bytes, and the buffer for another use.
+    pub async fn read<T>(self, gpu: &Gpu, read: impl FnOnce(&[u8]) -> Result<T>) -> Result<(T, wgpu::Buffer)> {
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            // Not for what was submitted later.
+            let until = wgpu::PollType::Wait { submission_index: self.submission, timeout: None };
+            gpu.device.poll(until).map_err(|e| failed(e.to_string()))?;
+        }
+        let result = poll_fn(|context| {
+            let mut mapping = self.mapping.lock().unwrap_or_else(PoisonError::into_inner);
+            match mapping.result.take() {
+                Some(result) => Poll::Ready(result),
+                None => {
+                    mapping.waker = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await;
+        gpu.check().await?;
+        result.map_err(|e| failed(e.to_string()))?;
+        let view = self.buffer.slice(..self.size).get_mapped_range().map_err(|e| failed(e.to_string()))?;
+        let found = read(&view);
+        drop(view);
+        self.buffer.unmap();
+        Ok((found?, self.buffer))
+    }
+}
+
 /// Elements on their way to the host.
 pub(super) struct UnderWay {
     gpu: Arc<Gpu>,
@@ -68,14 +130,11 @@ pub(super) struct UnderWay {
 }
 
 struct Mapped {
-    buffer: wgpu::Buffer,
+    arriving: Arriving,
     range: Range<usize>,
     encoding: Encoding,
     /// Where the buffer goes when it was read.
     staging: Arc<Staging>,
-    mapping: Arc<Mutex<Mapping>>,
-    #[cfg(not(target_arch = "wasm32"))]
-    submission: Option<wgpu::SubmissionIndex>,
 }
 
 impl WebGpuBackend {
@@ -131,26 +190,12 @@ impl WebGpuBackend {
             }
         };
         let read = ReadBack { from: memory.raw(), start: first as u64, bytes: size, to: &buffer };
-        // A browser tells of the mapping by itself.
-        #[cfg_attr(target_arch = "wasm32", expect(unused_variables))]
         let submission = self.recorder.flush(Some(read))?;
-        let mapping = Arc::new(Mutex::new(Mapping::default()));
-        let told = mapping.clone();
-        buffer.slice(..size).map_async(wgpu::MapMode::Read, move |result| {
-            let mut mapping = told.lock().unwrap_or_else(PoisonError::into_inner);
-            mapping.result = Some(result);
-            if let Some(waker) = mapping.waker.take() {
-                waker.wake();
-            }
-        });
         Ok(Some(Mapped {
-            buffer,
+            arriving: Arriving::new(buffer, size, submission),
             range: from - first..from - first + len,
             encoding: memory.encoding,
             staging: self.staging.clone(),
-            mapping,
-            #[cfg(not(target_arch = "wasm32"))]
-            submission,
         }))
     }
 }
@@ -191,32 +236,10 @@ impl UnderWay {
 
 impl Mapped {
     async fn read(self, gpu: &Gpu, dtype: DType) -> Result<Buffer> {
-        #[cfg(not(target_arch = "wasm32"))]
-        {
-            // Not for what was submitted later.
-            let until = wgpu::PollType::Wait { submission_index: self.submission, timeout: None };
-            gpu.device.poll(until).map_err(|e| failed(e.to_string()))?;
-        }
-        let result = poll_fn(|context| {
-            let mut mapping = self.mapping.lock().unwrap_or_else(PoisonError::into_inner);
-            match mapping.result.take() {
-                Some(result) => Poll::Ready(result),
-                None => {
-                    mapping.waker = Some(context.waker().clone());
-                    Poll::Pending
-                }
-            }
-        })
-        .await;
-        gpu.check().await?;
-        result.map_err(|e| failed(e.to_string()))?;
-        let size = self.range.end.next_multiple_of(4) as u64;
-        let view = self.buffer.slice(..size).get_mapped_range().map_err(|e| failed(e.to_string()))?;
-        let elements = decoded(&view[self.range.clone()], self.encoding, dtype);
-        drop(view);
-        self.buffer.unmap();
-        self.staging.give_back(self.buffer);
-        elements
+        let elements = |bytes: &[u8]| decoded(&bytes[self.range], self.encoding, dtype);
+        let (elements, buffer) = self.arriving.read(gpu, elements).await?;
+        self.staging.give_back(buffer);
+        Ok(elements)
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     params::{Params, WORDS},
     shader::{self, Class, Kernel, Piece, Value, Variant, pieces},
     stats::Stats,
+    timing::Timing,
 };
 use crate::{
     clock::default_clock,
@@ -122,6 +123,7 @@ impl<'a> Job<'a> {
 
 /// A recorded kernel; its numbers are in the batch's uniforms.
 struct Dispatch {
+    kernel: &'static str,
     pipeline: wgpu::ComputePipeline,
     buffers: Vec<Arc<Raw>>,
     groups: [u32; 3],
@@ -145,6 +147,7 @@ struct State {
     staged: u64,
     /// Programs that a rehearsal has come across.
     wanted: Vec<Wanted>,
+    timing: Option<Timing>,
 }
 
 /// A program that is to be compiled.
@@ -175,6 +178,7 @@ impl State {
             bind_groups: HashMap::new(),
             staged: 0,
             wanted: Vec::new(),
+            timing: None,
         }
     }
 }
@@ -221,7 +225,7 @@ impl Recorder {
         }
         let pipeline = self.pipeline(&mut state, kernel, variant)?;
         buffers.iter().for_each(|raw| raw.last_use.store(state.batch, Ordering::Relaxed));
-        state.open.push(Dispatch { pipeline, buffers, groups });
+        state.open.push(Dispatch { kernel: kernel.name, pipeline, buffers, groups });
         state.uniforms.extend_from_slice(bytemuck::cast_slice(&params));
         Stats::add(&self.stats.dispatches, 1);
         if state.open.len() == SLOTS {
@@ -380,6 +384,21 @@ impl Recorder {
         self.gpu.alive()
     }
 
+    /// Times are taken of what is recorded from now on.
+    pub fn begin_timing(&self) -> Result<()> {
+        let mut state = self.state();
+        self.submit(&mut state, None)?;
+        state.timing = Some(Timing::new(&self.gpu, SLOTS)?);
+        Ok(())
+    }
+
+    /// Runs all that is recorded, and gives the times so far.
+    pub fn end_timing(&self) -> Result<Option<Timing>> {
+        let mut state = self.state();
+        self.submit(&mut state, None)?;
+        Ok(state.timing.take())
+    }
+
     /// Runs all that is recorded; the result is what to wait for.
     pub fn flush(&self, read: Option<ReadBack<'_>>) -> Result<Option<wgpu::SubmissionIndex>> {
         self.submit(&mut self.state(), read)
@@ -392,7 +411,7 @@ impl Recorder {
         self.gpu.alive()?;
         let what = format!("a batch of {} kernels", state.open.len());
         let start = default_clock();
-        let submission = self.gpu.commit(&what, || self.encode(state, read))?;
+        let submission = self.gpu.commit(&what, || self.encode(state, read))??;
         Stats::add(&self.stats.encode_microseconds, ((default_clock() - start) * 1e3) as u64);
         Stats::add(&self.stats.submits, 1);
         state.open.clear();
@@ -407,24 +426,33 @@ impl Recorder {
         Ok(Some(submission))
     }
 
-    fn encode(&self, state: &mut State, read: Option<ReadBack<'_>>) -> wgpu::SubmissionIndex {
+    fn encode(&self, state: &mut State, read: Option<ReadBack<'_>>) -> Result<wgpu::SubmissionIndex> {
         self.gpu.queue.write_buffer(&self.uniform, 0, &state.uniforms);
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        if !state.open.is_empty() {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            for (i, dispatch) in state.open.iter().enumerate() {
+        // One pass for all, but where each kernel's time is taken.
+        let in_a_pass = if state.timing.is_some() { 1 } else { SLOTS };
+        for (pass, dispatches) in state.open.chunks(in_a_pass).enumerate() {
+            let timestamp_writes = state.timing.as_ref().map(|timing| timing.of_pass(pass));
+            let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+            let mut commands = encoder.begin_compute_pass(&descriptor);
+            for (i, dispatch) in (pass * in_a_pass..).zip(dispatches) {
                 let ids = dispatch.buffers.iter().map(|raw| raw.id).collect();
                 let group = state.bind_groups.entry(ids).or_insert_with(|| self.bind_group(&dispatch.buffers));
-                pass.set_pipeline(&dispatch.pipeline);
-                pass.set_bind_group(0, &*group, &[(i as u64 * SLOT_BYTES) as u32]);
+                commands.set_pipeline(&dispatch.pipeline);
+                commands.set_bind_group(0, &*group, &[(i as u64 * SLOT_BYTES) as u32]);
                 let [x, y, z] = dispatch.groups;
-                pass.dispatch_workgroups(x, y, z);
+                commands.dispatch_workgroups(x, y, z);
             }
         }
         if let Some(read) = read {
             encoder.copy_buffer_to_buffer(&read.from.buffer, read.start, read.to, 0, Some(read.bytes));
         }
-        self.gpu.queue.submit([encoder.finish()])
+        let timing = state.timing.as_mut().filter(|_| !state.open.is_empty());
+        let Some(timing) = timing else { return Ok(self.gpu.queue.submit([encoder.finish()])) };
+        let seen = timing.copy(&self.gpu, &mut encoder, state.open.len())?;
+        let submission = self.gpu.queue.submit([encoder.finish()]);
+        timing.submitted(state.open.iter().map(|dispatch| dispatch.kernel).collect(), seen, Some(submission.clone()));
+        Ok(submission)
     }
 
     fn bind_group(&self, buffers: &[Arc<Raw>]) -> wgpu::BindGroup {

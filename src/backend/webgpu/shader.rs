@@ -98,6 +98,8 @@ pub(super) mod pieces {
     pub const WITH_BIAS: Piece = piece!("common/with_bias");
     pub const WITHOUT_BIAS: Piece = piece!("common/without_bias");
     pub const WITH_RESIDUAL: Piece = piece!("common/with_residual");
+    pub const HELD_F16: Piece = piece!("common/held_f16");
+    pub const HELD_F32: Piece = piece!("common/held_f32");
     pub const SUMS_SHARED: Piece = piece!("common/sums_shared");
     pub const SUMS_SUBGROUP: Piece = piece!("common/sums_subgroup");
     pub const PHILOX: Piece = piece!("common/philox");
@@ -260,6 +262,9 @@ fn filled(text: &str, words: &[(&str, &str)]) -> String {
 /// The program's text.
 pub(super) fn compose(kernel: &Kernel, variant: &Variant) -> String {
     let mut text = String::new();
+    if variant.pieces.contains(&pieces::HELD_F16) {
+        text.push_str("enable f16;\n");
+    }
     // Browsers ask for that line, which naga does not know.
     if cfg!(target_arch = "wasm32") && variant.pieces.contains(&pieces::SUMS_SUBGROUP) {
         text.push_str(ENABLE_SUBGROUPS);

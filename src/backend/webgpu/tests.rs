@@ -104,6 +104,30 @@ fn webgpu_conforms() {
     check_programs();
 }
 
+/// Times of kernels, where the adapter has a clock: of all that run meanwhile, and of nothing else.
+#[test]
+fn webgpu_times_kernels() -> Result<()> {
+    let Some(device) = device_with(Opening::default()) else { return Ok(()) };
+    let x = Tensor::ones([64, 64], DType::F32, &device)?;
+    x.exp()?.to_vec_sync::<f32>()?;
+    if !device.begin_timing()? {
+        assert!(!device.adapter().unwrap().timestamps);
+        return Ok(());
+    }
+    for _ in 0..3 {
+        assert_eq!(x.matmul(&x)?.exp()?.to_vec_sync::<f32>()?.len(), 64 * 64);
+    }
+    let times = pollster::block_on(device.end_timing())?;
+    let mut found: Vec<_> = times.iter().map(|time| (time.kernel, time.dispatches)).collect();
+    found.sort_unstable();
+    assert_eq!(found, [("matmul", 3), ("unary", 3)]);
+    assert!(times.iter().all(|time| time.microseconds > 0.0 && time.microseconds < 6e7), "{times:?}");
+    // Over again, and off.
+    x.exp()?.to_vec_sync::<f32>()?;
+    assert!(pollster::block_on(device.end_timing())?.is_empty());
+    Ok(())
+}
+
 #[test]
 fn webgpu_refuses_what_it_does_not_hold() {
     let Some(device) = device() else { return };

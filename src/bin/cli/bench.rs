@@ -105,6 +105,13 @@ fn costs(model: &TextGenerator, tokens: usize) -> Result<Value> {
     };
     counted(tokens)?;
     let (short, long) = (counted(1)?, counted(tokens)?);
+    let mut kernels = serde_json::Map::new();
+    if model.device().begin_timing()? {
+        measure(model, DECODE_PROMPT, tokens)?;
+        for time in pollster::block_on(model.device().end_timing())? {
+            kernels.insert(time.kernel.into(), (time.microseconds / tokens as f64).into());
+        }
+    }
     let each = |long: u64, short: u64| (long as f64 - short as f64) / (tokens - 1) as f64;
     Ok(json!({
         "adapter": adapter.name, "driver": adapter.driver,
@@ -113,6 +120,7 @@ fn costs(model: &TextGenerator, tokens: usize) -> Result<Value> {
         "pipelines": each(long.pipelines, short.pipelines), "uploads": each(long.uploads, short.uploads),
         "reads": each(long.reads, short.reads),
         "µs of encoding": each(long.encode_microseconds, short.encode_microseconds),
+        "µs by kernel": kernels,
         "bytes of weights": each(long.weight_bytes, short.weight_bytes),
     }))
 }
