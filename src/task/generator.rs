@@ -176,7 +176,7 @@ impl TextGenerator {
             cache_bytes_per_token: memory::cache_bytes_per_token(&config),
         };
         #[cfg(feature = "webgpu")]
-        let preparing = rehearse::text(&checkpoint, &config, device, options.prefill_chunk);
+        let preparing = rehearse::text(&checkpoint, &config, device, options.prefill_chunk, Stage::Draw);
         let weights = Weights::from_checkpoint(Rc::new(checkpoint), device);
         let decoder = Decoder::load(config, &weights, progress).await?;
         #[cfg(feature = "webgpu")]

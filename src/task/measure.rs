@@ -29,6 +29,11 @@ const LONG: f64 = 300.0;
 pub async fn measure_decode(sources: Vec<Box<dyn ByteSource>>, device: &Device, clock: Clock) -> Result<f64> {
     let checkpoint = Checkpoint::open(sources).await?;
     let (mut config, _) = read_config(&checkpoint).await?;
+    #[cfg(feature = "webgpu")]
+    {
+        use super::rehearse::{self, Stage};
+        rehearse::text(&checkpoint, &config, device, 1, Stage::Answer).ready(Stage::Answer as usize).await?;
+    }
     let layers = config.layers();
     config.windows.truncate(LAYERS);
     let measured = config.layers();

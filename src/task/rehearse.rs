@@ -24,7 +24,7 @@ use std::{
 const LAYERS: usize = 8;
 
 /// When programs are needed.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     /// For any answer.
     Answer,
@@ -34,13 +34,14 @@ pub(super) enum Stage {
     Draw,
 }
 
-/// Has the programs that a model needs compiled. What cannot be prepared is compiled when it is needed, and what is wrong with a
+/// Has the programs compiled that a model needs up to a stage, with prompts in parts of `prefill_chunk`. What cannot be prepared is compiled when it is needed, and what is wrong with a
 /// model is told by its loading.
 pub(super) fn text(
     checkpoint: &Checkpoint,
     config: &DecoderConfig,
     device: &Device,
     prefill_chunk: usize,
+    last: Stage,
 ) -> Preparing {
     let work = |device: &Device, end_stage: &mut dyn FnMut()| {
         let mut config = config.clone();
@@ -53,6 +54,9 @@ pub(super) fn text(
         let logits = decoder.forward(&[0; FEW_ROWS], &mut cache)?;
         draw(&decoder, &logits, &mut cache, SamplingOptions::default(), vocabulary)?;
         end_stage();
+        if last == Stage::Answer {
+            return Ok(());
+        }
         let mut long = decoder.new_cache();
         for _ in 0..2 {
             decoder.forward(&vec![0; prefill_chunk], &mut long)?;
@@ -159,7 +163,8 @@ mod tests {
             let config = DecoderConfig::from_json(&config).unwrap();
             let source = FileSource::open(golden(&format!("{name}.safetensors"))).unwrap();
             let checkpoint = pollster::block_on(Checkpoint::open(vec![Box::new(source)])).unwrap();
-            pollster::block_on(text(&checkpoint, &config, &device, CHUNK).ready(Stage::Draw as usize)).unwrap();
+            pollster::block_on(text(&checkpoint, &config, &device, CHUNK, Stage::Draw).ready(Stage::Draw as usize))
+                .unwrap();
             let prepared = device.stats().unwrap();
             assert!(prepared.pipelines >= 10, "{name}: {prepared:?}");
             assert_eq!((prepared.dispatches, prepared.uploads, prepared.submits), (0, 0, 0), "{name}");

@@ -161,8 +161,9 @@ class Download implements OpenFile {
     const bytes = new Uint8Array(wanted);
     const reader = response.body?.getReader();
     for (let filled = 0; reader && filled < wanted; ) {
-      const { done, value } = await reader.read();
-      if (done) throw new NetworkError(url, `bytes ${offset} to ${offset + wanted} could not be had again`);
+      const lost = (cause?: unknown) => new NetworkError(url, `bytes ${offset} to ${offset + wanted} could not be had again`, undefined, { cause });
+      const { done, value } = await reader.read().catch((cause: unknown) => Promise.reject(lost(cause)));
+      if (done) throw lost();
       const part = value.subarray(Math.max(0, offset - at), offset + wanted - at);
       bytes.set(part, filled);
       filled += part.length;

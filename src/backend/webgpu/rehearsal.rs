@@ -136,6 +136,18 @@ impl Compiling {
     }
 }
 
+/// What has not begun is not wanted any more. What has is waited for: a driver that is at work when the process ends may crash.
+#[cfg(not(target_arch = "wasm32"))]
+impl Drop for Compiling {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.waiting.clear();
+        while !state.under_way.is_empty() {
+            state = self.0.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
+}
+
 /// Programs that are being compiled, with the stage that each belongs to, by the browser, which tells when.
 #[cfg(target_arch = "wasm32")]
 pub(crate) struct Compiling(Arc<Recorder>, RefCell<VecDeque<(usize, Wanted, Compilation)>>);
