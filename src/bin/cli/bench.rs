@@ -86,7 +86,14 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     text += &format!("decode        {}\n", speed(&json!(decode)));
     for (what, count) in costs.as_object().into_iter().flatten() {
-        text += &format!("a token       {count} {what}\n");
+        match count.as_object() {
+            Some(kernels) => {
+                for (kernel, time) in kernels {
+                    text += &format!("a token       {:.1} {what} {kernel}\n", time.as_f64().unwrap_or_default());
+                }
+            }
+            None => text += &format!("a token       {count} {what}\n"),
+        }
     }
     if let Some(peak) = peak {
         text += &format!("peak memory   {}\n", size(peak));
@@ -120,7 +127,7 @@ fn costs(model: &TextGenerator, tokens: usize) -> Result<Value> {
         "pipelines": each(long.pipelines, short.pipelines), "uploads": each(long.uploads, short.uploads),
         "reads": each(long.reads, short.reads),
         "µs of encoding": each(long.encode_microseconds, short.encode_microseconds),
-        "µs by kernel": kernels,
+        "µs in": kernels,
         "bytes of weights": each(long.weight_bytes, short.weight_bytes),
     }))
 }
