@@ -195,7 +195,15 @@ impl TextGenerator {
             preparing,
             _held,
         };
-        Ok(Self { model: Arc::new(model), slot: Arc::new(Mutex::new(Some(session))) })
+        #[cfg_attr(
+            all(target_arch = "wasm32", feature = "webgpu"),
+            expect(
+                clippy::arc_with_non_send_sync,
+                reason = "what a browser compiles stays in its thread, as does the model"
+            )
+        )]
+        let model = Arc::new(model);
+        Ok(Self { model, slot: Arc::new(Mutex::new(Some(session))) })
     }
 
     /// Loads the model in these files of this machine onto the processor, without copying the weights. The paths of a

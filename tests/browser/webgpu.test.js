@@ -75,19 +75,22 @@ describe('a model on WebGPU', { concurrency: 1 }, () => {
     const reference = golden('reference_story_F16.json');
     const file = path.join(MODELS, F16);
     assert.ok(fs.existsSync(file), `${file} is missing: the native model tests derive it; run \`cargo test --test decoder_real\``);
-    const { device, engine, tokens, profile, seconds } = await page.evaluate(
+    const { device, engine, memoryBytes, weightBytes, tokens, profile, seconds } = await page.evaluate(
       async ([url, ids, count]) => {
         t.model = await votive.TextModel.load(url, { device: 'webgpu', cache: false });
+        const { memoryBytes, weightBytes } = t.model.info;
         const { device, info } = t.model;
         const start = performance.now();
         const { tokens } = await t.model.generate(ids, { temperature: 0, maxTokens: count, ignoreEos: true }).result;
         const seconds = (performance.now() - start) / 1000;
-        return { device, engine: info.engine, tokens, seconds, profile: await t.model.profile({ tokens: 4 }) };
+        return { device, engine: info.engine, memoryBytes, weightBytes, tokens, seconds, profile: await t.model.profile({ tokens: 4 }) };
       },
       [`${at.site.base}/models/${F16}`, reference.prompt_ids, TOKENS],
     );
     assert.equal(device, 'webgpu');
     assert.equal(engine.build, 'webgpu');
+    // Weights do not pass through the engine's memory, which ends at 4 GiB: it holds the vocabulary, and no more for a larger model.
+    assert.ok(memoryBytes < weightBytes / 4, `${memoryBytes} bytes of memory for ${weightBytes} of weights`);
     assert.deepEqual(tokens, reference.greedy_ids.slice(0, TOKENS));
     const { perToken, msPerToken, kernels } = profile;
     console.log(`${engine.adapter.name}: ${TOKENS} tokens in ${seconds.toFixed(0)} s; then ${msPerToken.toFixed(0)} ms a token`, perToken);
@@ -163,6 +166,33 @@ describe('the GPU’s device', { concurrency: 1 }, () => {
     assert.deepEqual(again, first);
     // wgpu cannot ask a browser for them.
     if (features.includes('subgroups')) assert.ok(requested.includes('subgroups'));
+  });
+
+  test('compiles programs side by side, and none while it answers', { timeout: 300_000 }, async () => {
+    const compiled = await page.evaluate(async (url) => {
+      const compiled = { createComputePipeline: [], createComputePipelineAsync: [] };
+      const own = Object.keys(compiled).map((method) => [method, GPUDevice.prototype[method]]);
+      for (const [method, call] of own) {
+        GPUDevice.prototype[method] = function (descriptor) {
+          compiled[method].push(descriptor.label);
+          return call.call(this, descriptor);
+        };
+      }
+      try {
+        // A device of its own, on which nothing is compiled yet.
+        t.device?.destroy();
+        await t.device?.lost;
+        const model = await votive.TextModel.load(url, { device: 'webgpu', worker: false, contextLength: 64 });
+        await model.generate(Uint32Array.from({ length: 12 }, (_, i) => i + 100), { temperature: 0.8, topK: 5, seed: 1, maxTokens: 2, ignoreEos: true }).result;
+        model.dispose();
+        return compiled;
+      } finally {
+        for (const [method, call] of own) GPUDevice.prototype[method] = call;
+      }
+    }, at.model);
+    assert.deepEqual(compiled.createComputePipeline, []);
+    assert.ok(compiled.createComputePipelineAsync.length > 15, `${compiled.createComputePipelineAsync}`);
+    assert.equal(new Set(compiled.createComputePipelineAsync).has('linear_tile'), true);
   });
 
   test('is taken when it is measured to be faster, which is remembered', { timeout: 300_000 }, async () => {

@@ -68,7 +68,15 @@ pub(super) struct Arriving {
 
 impl Arriving {
     /// The first `size` bytes of `buffer`, which a submission copies there.
-    pub fn new(buffer: wgpu::Buffer, size: u64, submission: Option<wgpu::SubmissionIndex>) -> Self {
+    pub fn new(
+        buffer: wgpu::Buffer,
+        size: u64,
+        #[cfg_attr(
+            target_arch = "wasm32",
+            expect(unused_variables, reason = "a browser tells of the mapping by itself")
+        )]
+        submission: Option<wgpu::SubmissionIndex>,
+    ) -> Self {
         let mapping = Arc::new(Mutex::new(Mapping::default()));
         let told = mapping.clone();
         buffer.slice(..size).map_async(wgpu::MapMode::Read, move |result| {
@@ -78,9 +86,6 @@ impl Arriving {
                 waker.wake();
             }
         });
-        // A browser tells of the mapping by itself.
-        #[cfg(target_arch = "wasm32")]
-        drop(submission);
         Self {
             buffer,
             size,
