@@ -155,11 +155,12 @@ describe('a transcriber', { concurrency: 1 }, () => {
       // Repeated speech is refused as such, and heard again at all temperatures, unless there is only one.
       const options = { timestamps: false, temperature: 0, onSound: ({ samples }) => (most.samples = Math.max(most.samples, samples.length)) };
       const short = await t.run(repeated(3), options);
-      const long = await t.run(repeated(9), options);
+      const long = await t.run(repeated(18), options);
       return { short: short.stats, long: long.stats, read: most.samples };
     });
-    assert.ok(long.audioSeconds > 98 && long.windows > short.windows, JSON.stringify(long));
-    assert.equal(long.memoryBytes, short.memoryBytes);
+    assert.ok(long.audioSeconds > 197 && long.windows > short.windows, JSON.stringify(long));
+    // The sound alone is 10 MB longer. Of freed memory what lies between other things may not fit at once: some pages more.
+    assert.ok(long.memoryBytes < short.memoryBytes + 4e6, `${long.memoryBytes} bytes, for a sixth of it ${short.memoryBytes}`);
     assert.ok(read <= 160_000, `${read} samples at once`);
   });
 
