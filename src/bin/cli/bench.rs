@@ -112,11 +112,22 @@ fn costs(model: &TextGenerator, tokens: usize) -> Result<Value> {
     };
     counted(tokens)?;
     let (short, long) = (counted(1)?, counted(tokens)?);
-    let mut kernels = serde_json::Map::new();
-    if model.device().begin_timing()? {
+    let timed = |tokens: usize| -> Result<_> {
+        if !model.device().begin_timing()? {
+            return Ok(Vec::new());
+        }
         measure(model, DECODE_PROMPT, tokens)?;
-        for time in pollster::block_on(model.device().end_timing())? {
-            kernels.insert(time.kernel.into(), (time.microseconds / tokens as f64).into());
+        pollster::block_on(model.device().end_timing())
+    };
+    let (brief, lengthy) = (timed(1)?, timed(tokens)?);
+    let mut kernels = serde_json::Map::new();
+    for all in lengthy {
+        let prompt = brief.iter().find(|time| time.kernel == all.kernel);
+        let (dispatches, microseconds) = prompt.map_or((0, 0.0), |time| (time.dispatches, time.microseconds));
+        // What ran no more often is the prompt's alone.
+        if all.dispatches > dispatches {
+            let time = (all.microseconds - microseconds).max(0.0) / (tokens - 1) as f64;
+            kernels.insert(all.kernel.into(), time.into());
         }
     }
     let each = |long: u64, short: u64| (long as f64 - short as f64) / (tokens - 1) as f64;
