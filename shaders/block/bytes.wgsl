@@ -15,6 +15,10 @@ fn word_at_NAME(at: u32) -> u32 {
     return word | (NAME_values[(at >> 2u) + 1u] << (32u - shift));
 }
 
+fn two_words_at_NAME(at: u32) -> vec2<u32> {
+    return vec2<u32>(word_at_NAME(at), word_at_NAME(at + 4u));
+}
+
 // An f16 from an even address.
 fn half_at_NAME(at: u32) -> f32 {
     return unpack2x16float(NAME_values[at >> 2u] >> ((at & 2u) << 3u)).x;

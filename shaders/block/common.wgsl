@@ -8,22 +8,8 @@ fn dot8(a: Eight, b: Eight) -> f32 {
     return dot(a.low, b.low) + dot(a.high, b.high);
 }
 
-fn bytes_of(word: u32) -> vec4<u32> {
-    return (vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu);
-}
-
 fn signed_bytes_of(word: u32) -> vec4<f32> {
     return vec4<f32>((vec4<i32>(bitcast<i32>(word)) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
-}
-
-// Four numbers of so many bits, one in each byte.
-fn bits_of(word: u32, shift: u32, mask: u32) -> vec4<u32> {
-    return (bytes_of(word) >> vec4<u32>(shift)) & vec4<u32>(mask);
-}
-
-// The fifth bits of four numbers, from the lowest bits of a word.
-fn fifth_bits(high: u32) -> vec4<u32> {
-    return ((vec4<u32>(high) >> vec4<u32>(0u, 1u, 2u, 3u)) & vec4<u32>(1u)) << vec4<u32>(4u);
 }
 
 // Four f16 from two words, exactly: the built-in function may take numbers below 2^-14 for zero.

@@ -1,13 +1,8 @@
 // 32 weights in 24 bytes: d: f16, m: f16, high: u32, nibbles: [u8; 16]; d * q + m.
-fn load8_NAME(at: u32, left: u32) -> Eight {
+fn packed8_NAME(at: u32) -> Packed {
     let base = at / 32u * 24u;
     let within = at % 32u;
-    let origin = base + 8u + within % 16u;
-    let shift = within / 16u * 4u;
-    let d = half_at_NAME(base);
-    let m = half_at_NAME(base + 2u);
-    let high = word_at_NAME(base + 4u) >> within;
-    let low4 = bits_of(word_at_NAME(origin), shift, 15u) | fifth_bits(high);
-    let high4 = bits_of(word_at_NAME(origin + 4u), shift, 15u) | fifth_bits(high >> 4u);
-    return Eight(d * vec4<f32>(low4) + m, d * vec4<f32>(high4) + m);
+    let q = bits_of(two_words_at_NAME(base + 8u + within % 16u), within / 16u * 4u, 15u)
+        | spread(word_at_NAME(base + 4u) >> within, 4u);
+    return Packed(q, half_at_NAME(base), half_at_NAME(base + 2u));
 }

@@ -1,7 +1,5 @@
 // 32 weights in 34 bytes: d: f16, q: [i8; 32]; d * q.
-fn load8_NAME(at: u32, left: u32) -> Eight {
+fn packed8_NAME(at: u32) -> Packed {
     let base = at / 32u * 34u;
-    let origin = base + 2u + at % 32u;
-    let d = half_at_NAME(base);
-    return Eight(d * signed_bytes_of(word_at_NAME(origin)), d * signed_bytes_of(word_at_NAME(origin + 4u)));
+    return Packed(two_words_at_NAME(base + 2u + at % 32u), half_at_NAME(base), 0.0);
 }

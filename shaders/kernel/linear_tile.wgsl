@@ -1,5 +1,5 @@
-// a [m, k] x b^T [n, k] + bias or residual for many rows: k is (m, n, k, _), inner[0] and inner[1] the distances of rows. A workgroup makes
-// 64 x 64 results of pieces 32 deep; each thread brings 8 elements of both and makes 4 x 4 results. Four elements of a row are read
+// a [m, k] x b^T [n, k] for many rows: k is (m, n, k, distance of rows of the result), inner[0] and inner[1] are the distances of rows
+// of a and b, inner[2] is the first column in the result. A workgroup makes 64 x 64 results of pieces 32 deep; each thread brings 8 elements of both and makes 4 x 4 results. Four elements of a row are read
 // at once, and rows are turned against each other, so that threads at different rows read from different banks.
 var<workgroup> left: array<vec4<f32>, 512>;
 var<workgroup> right: array<Held, 512>;
@@ -71,7 +71,8 @@ fn main(
         for (var c = 0u; c < 4u; c++) {
             let column = first_column + at.x + c * 16u;
             if (row < p.k.x && column < p.k.y) {
-                store(row * p.k.y + column, sums[r][c] + added(row, column));
+                let to = row * p.k.w + inner_dim(2u) + column;
+                store(to, finished(sums[r][c], 0.0, to, column));
             }
         }
     }

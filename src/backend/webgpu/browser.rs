@@ -42,11 +42,15 @@ fn thrown(value: &JsValue) -> Error {
     failed(if message.is_empty() { "the browser refused".into() } else { message })
 }
 
-/// `has` of a `GPUSupportedFeatures`.
-fn has(owner: &JsValue, feature: &str) -> bool {
-    let features = get(owner, "features");
-    let has = method(&features, "has").and_then(|has| has.call1(&features, &feature.into()).map_err(|e| thrown(&e)));
+/// `has` of a set.
+fn has_entry(set: &JsValue, entry: &str) -> bool {
+    let has = method(set, "has").and_then(|has| has.call1(set, &entry.into()).map_err(|e| thrown(&e)));
     has.is_ok_and(|answer| answer.is_truthy())
+}
+
+/// Is a feature among an adapter's or a device's?
+fn has(owner: &JsValue, feature: &str) -> bool {
+    has_entry(&get(owner, "features"), feature)
 }
 
 impl BrowserAdapter {
@@ -89,6 +93,13 @@ impl BrowserAdapter {
         let fallback =
             get(&info, "isFallbackAdapter").is_truthy() || get(&self.adapter, "isFallbackAdapter").is_truthy();
         fallback || ["swiftshader", "llvmpipe", "lavapipe"].contains(&&*text(&info, "architecture"))
+    }
+
+    /// Does it multiply four bytes at a time, and has the browser a name for that?
+    pub fn has_native_dots(&self) -> bool {
+        let (info, named) = (get(&self.adapter, "info"), get(&self.gpu, "wgslLanguageFeatures"));
+        has_entry(&named, "packed_4x8_integer_dot_product")
+            && super::dots::are_native_to(&text(&info, "vendor"), &text(&info, "architecture"))
     }
 
     /// Makes wgpu take this adapter, and add features to its own, for as long as the result lives.

@@ -1,5 +1,6 @@
 //! The adapter and its device: limits, features, and errors, which WebGPU reports late and by callback.
 
+use super::tiles::Tiles;
 use crate::error::{Error, Result};
 use std::{
     fmt,
@@ -26,6 +27,8 @@ pub struct AdapterInfo {
     pub shader_f16: bool,
     /// Operations among the threads that run in step.
     pub subgroups: bool,
+    /// Products of four bytes at a time, by the GPU itself.
+    pub packed_dot: bool,
     /// Times of kernels.
     pub timestamps: bool,
     /// Largest buffer, in bytes.
@@ -42,6 +45,8 @@ pub(super) struct Gpu {
     pub queue: wgpu::Queue,
     pub limits: wgpu::Limits,
     pub info: AdapterInfo,
+    /// How products of many rows are computed, if that is not left to choice.
+    pub tiles: Option<Tiles>,
     fault: Arc<Mutex<Option<Fault>>>,
     /// Error scopes whose results are not known yet, with what they were around and how many bytes that asked for.
     scopes: Mutex<Vec<(String, u64, Scope)>>,
@@ -58,6 +63,8 @@ pub(crate) struct Opening {
     pub max_binding: u64,
     /// All buffers together take no more than so many bytes.
     pub max_memory: u64,
+    /// How products of many rows are computed, whatever the adapter is best at.
+    pub tiles: Option<Tiles>,
 }
 
 #[cfg(any(test, feature = "conformance"))]
@@ -70,7 +77,7 @@ impl Opening {
 
 impl Default for Opening {
     fn default() -> Self {
-        Self { poison: false, plain: false, max_binding: u64::MAX, max_memory: u64::MAX }
+        Self { poison: false, plain: false, max_binding: u64::MAX, max_memory: u64::MAX, tiles: None }
     }
 }
 
@@ -146,6 +153,10 @@ impl Gpu {
             software: found.device_type == wgpu::DeviceType::Cpu,
             shader_f16: features.contains(wgpu::Features::SHADER_F16),
             subgroups: features.contains(wgpu::Features::SUBGROUP),
+            #[cfg(not(target_arch = "wasm32"))]
+            packed_dot: !opening.plain && super::dots::are_native(&adapter),
+            #[cfg(target_arch = "wasm32")]
+            packed_dot: !opening.plain && browser.has_native_dots(),
             timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
             max_buffer: limits.max_buffer_size,
             max_binding: limits.max_storage_buffer_binding_size,
@@ -175,7 +186,7 @@ impl Gpu {
             // What else went wrong may follow from this.
             *locked(&reported) = Some(Fault::Lost(format!("{reason:?}: {message}")));
         });
-        Ok(Self { device, queue, limits, info, fault, scopes: Mutex::default() })
+        Ok(Self { device, queue, limits, info, tiles: opening.tiles, fault, scopes: Mutex::default() })
     }
 
     pub fn name(&self) -> &str {

@@ -8,6 +8,7 @@ mod attention;
 #[cfg(target_arch = "wasm32")]
 mod browser;
 mod device;
+mod dots;
 mod elementwise;
 #[cfg(test)]
 mod failure_tests;
@@ -27,6 +28,9 @@ mod split;
 mod stats;
 #[cfg(test)]
 pub(crate) mod tests;
+mod tiles;
+#[cfg(test)]
+mod tiles_tests;
 mod timing;
 mod upload;
 #[cfg(test)]

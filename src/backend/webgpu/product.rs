@@ -1,15 +1,13 @@
-//! Matrix products, and products with weights of any format, which are dequantized where they are read.
+//! Matrix products, and linear layers: of few rows (`rows.rs`) and of many (`tiles.rs`).
 
 use super::{
     WebGpuBackend,
-    elementwise::row_distance,
-    memory::{Encoding, Memory},
+    memory::Memory,
     memory_of,
-    norm::BIAS_STRIDE,
     params::Params,
     recorder::{Groups, Job},
     rows::{Finish, Products},
-    shader::{self, Class, pieces},
+    shader::{self, Class},
 };
 use crate::{
     backend::{Meta, View},
@@ -18,7 +16,7 @@ use crate::{
 };
 
 /// Rows and columns of the results of one workgroup.
-const TILE: usize = 64;
+pub(super) const TILE: usize = 64;
 
 impl WebGpuBackend {
     pub(super) fn matmul(&self, a: &View<'_>, b: &View<'_>, out: &Meta) -> Result<Memory> {
@@ -57,31 +55,10 @@ impl WebGpuBackend {
         let w = View { storage: w_copy.as_ref().map_or(w.storage, |(s, _)| s), layout: &w_layout, dtype: w.dtype };
         let finish = bias.first().map_or(Finish::Plain, Finish::Bias);
         let products = Products { op: OP, x: &x, norm: None, weights: std::slice::from_ref(&w), finish };
-        if let Some(found) = self.products(products, out)? {
-            return Ok(found);
+        match self.products(products, out)? {
+            Some(found) => Ok(found),
+            None if out.shape.elements() == 0 => self.fresh(OP, out.dtype, 0),
+            None => Err(Error::argument(OP, "takes a matrix of weights")),
         }
-        let &[n, k] = w.layout.dims() else { return Err(Error::argument(OP, "takes a matrix of weights")) };
-        let last = x.layout.dims().len() - 1;
-        let rows = Layout::new(x.layout.dims()[..last].into(), x.layout.strides()[..last].to_vec(), 0);
-        let (m, distance) = (rows.shape().elements(), row_distance(&rows, k).unwrap_or(k));
-        let distances = [distance, w.layout.strides()[0]];
-        let mut params = Params::new(OP, out.shape.elements())?.k(OP, [m, n, k, 0])?.inner_words(OP, 0, &distances)?;
-        params.start(OP, 0, x.layout.start())?;
-        params.start(OP, 1, w.layout.start())?;
-        let mut operands = vec![memory_of(&x)?, memory_of(&w)?];
-        if let Some(bias) = bias.first() {
-            operands.push(memory_of(bias)?);
-            params.start(OP, 2, bias.layout.start())?;
-            params = params.inner_words(OP, BIAS_STRIDE, &[bias.layout.strides()[0]])?;
-        }
-        let bias = if bias.is_empty() { pieces::WITHOUT_BIAS } else { pieces::WITH_BIAS };
-        let kernel = &shader::LINEAR_TILE;
-        // What is f16 in the file stays exact; what other weights would lose is more than sums in f32 lose.
-        let halves = self.gpu.info.shader_f16 && operands[1].encoding == Encoding::F16;
-        let held = if halves { pieces::HELD_F16 } else { pieces::HELD_F32 };
-        let mut job = Job::threads(OP, kernel, Class::Float, &operands, out.dtype, params).piece(bias).piece(held);
-        job.eights = 0b10;
-        job.groups = Groups::Grid(n.div_ceil(TILE), m.div_ceil(TILE), 1);
-        self.run(job, out)
     }
 }

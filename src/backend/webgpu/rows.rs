@@ -1,4 +1,4 @@
-//! Products of few rows with weights, which are read once for each row: with several weights in one dispatch, the norm of the
+//! Products of few rows with weights, which are read once for each row (of many: `tiles.rs`): with several weights in one dispatch, the norm of the
 //! input before them, and bias, residual or gate behind them.
 
 use super::{
@@ -54,7 +54,7 @@ pub(super) struct Products<'a> {
 }
 
 /// Number of rows, and how far apart they are, of a view whose rows' elements adjoin.
-fn rows_of(x: &Layout) -> Option<(usize, usize)> {
+pub(super) fn rows_of(x: &Layout) -> Option<(usize, usize)> {
     let last = x.dims().len().checked_sub(1)?;
     let size = x.dims()[last];
     let rows = Layout::new(x.dims()[..last].into(), x.strides()[..last].to_vec(), 0);
@@ -63,15 +63,22 @@ fn rows_of(x: &Layout) -> Option<(usize, usize)> {
 }
 
 impl WebGpuBackend {
-    /// `None`: too many rows or weights, or operands lie in another way than the kernel takes them.
+    /// `None`: too many weights, or operands lie in another way than the kernels take them.
     pub(super) fn products(&self, products: Products<'_>, out: &Meta) -> Result<Option<Memory>> {
-        let Products { op, x, norm, weights, finish } = products;
+        let Products { x, norm, weights, finish, .. } = &products;
         let Some((m, distance)) = rows_of(x.layout) else { return Ok(None) };
         let fits = |view: &View<'_>| view.layout.is_contiguous();
         let laid_out = norm.is_none_or(|(scale, _)| fits(scale))
             && !matches!(finish, Finish::Residual(residual) if !fits(residual))
             && weights.iter().all(|w| rows_of(w.layout).is_some());
-        if m > FEW_ROWS || weights.len() > WEIGHTS || !laid_out || out.shape.elements() == 0 {
+        if !laid_out || out.shape.elements() == 0 {
+            return Ok(None);
+        }
+        if m > FEW_ROWS {
+            return self.tiles(&products, out);
+        }
+        let Products { op, x, norm, weights, finish } = products;
+        if weights.len() > WEIGHTS {
             return Ok(None);
         }
         let depth = x.layout.dims()[x.layout.dims().len() - 1];

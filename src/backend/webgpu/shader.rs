@@ -77,6 +77,8 @@ kernels! {
     MATMUL = "matmul" [];
     LINEAR_ROW = "linear_row" [];
     LINEAR_TILE = "linear_tile" [];
+    PACK_ROWS = "pack_rows" [];
+    LINEAR_PACKED = "linear_packed" [];
     ATTENTION = "attention" ["common/functions"];
     ATTENTION_TILE = "attention_tile" ["common/functions"];
     ATTENTION_JOIN = "attention_join" [];
@@ -119,6 +121,7 @@ pub(super) mod pieces {
     pub const BIASED: Piece = piece!("row/biased");
     pub const RESIDUAL: Piece = piece!("row/residual");
     pub const GATED: Piece = piece!("row/gated");
+    pub const GATED_BEFORE: Piece = piece!("row/gated_before");
     pub const WITH_HEAD_NORMS: Piece = piece!("common/with_head_norms");
     pub const WITHOUT_HEAD_NORMS: Piece = piece!("common/without_head_norms");
     pub const WITH_MASK: Piece = piece!("common/with_mask");
@@ -210,14 +213,9 @@ fn result(dtype: DType) -> Piece {
     }
 }
 
-/// The function that gives eight weights.
-fn eights(encoding: Encoding) -> &'static [Piece] {
-    let dtype = match encoding {
-        Encoding::Blocks(dtype) => dtype,
-        Encoding::F16 => return &[piece!("block/half")],
-        _ => return &[piece!("block/float")],
-    };
-    match dtype {
+/// The function that gives eight weights of a block format, packed.
+fn packed_eights(format: DType) -> &'static [Piece] {
+    match format {
         DType::Q4_0 => &[piece!("block/q4_0")],
         DType::Q4_1 => &[piece!("block/q4_1")],
         DType::Q5_0 => &[piece!("block/q5_0")],
@@ -230,6 +228,15 @@ fn eights(encoding: Encoding) -> &'static [Piece] {
         DType::Q5_K => &[piece!("block/scales_k"), piece!("block/q5_k")],
         DType::Q6_K => &[piece!("block/q6_k")],
         _ => &[piece!("block/q8_k")],
+    }
+}
+
+/// What the function is made of that gives eight weights as floats.
+fn eights(encoding: Encoding) -> Vec<Piece> {
+    match encoding {
+        Encoding::Blocks(format) => [packed_eights(format), &[piece!("block/unpacked")]].concat(),
+        Encoding::F16 => vec![piece!("block/half")],
+        _ => vec![piece!("block/float")],
     }
 }
 
@@ -290,14 +297,20 @@ pub(super) fn compose(kernel: &Kernel, variant: &Variant) -> String {
     if variant.eights != 0 {
         add(&mut text, piece!("block/common"), &[]);
     }
+    if variant.inputs.iter().any(|encoding| matches!(encoding, Encoding::Blocks(_))) {
+        add(&mut text, piece!("block/packed"), &[]);
+    }
     for (i, (&encoding, name)) in variant.inputs.iter().zip(&variant.names).enumerate() {
         let slot = (i + 1).to_string();
         let words = [("NAME", *name), ("SLOT", &*slot)];
         let read_in_eights = variant.eights & (1 << i) != 0;
         add(&mut text, input(encoding), &words);
-        if read_in_eights {
-            eights(encoding).iter().for_each(|&piece| add(&mut text, piece, &words));
-        }
+        let pieces = match encoding {
+            _ if read_in_eights => eights(encoding),
+            Encoding::Blocks(format) => packed_eights(format).to_vec(),
+            _ => Vec::new(),
+        };
+        pieces.into_iter().for_each(|piece| add(&mut text, piece, &words));
     }
     let slot = (variant.inputs.len() + 1).to_string();
     add(&mut text, result(variant.result), &[("SLOT", &slot)]);
