@@ -76,12 +76,12 @@ fn compared(tiles: Tiles, formats: &[DType], allowed: f32) -> Result<()> {
     Ok(())
 }
 
-/// Rows are rounded to 1/32639 of the largest of 32 elements, by at most half of that, which is 1.5e-5 of a result at the very most
-/// where no weight cancels another, and like a random walk else: results are smaller then, and so is the error, by the same
-/// factor. Of the largest result that is some 1e-5; gated, twice that.
+/// Elements of rows are rounded to 1/32639 of the largest of 32, each by at most half of that: 9e-6 in the mean. Over 512 products
+/// with weights of 0.5 the errors add up as a random walk, 1e-4, of which 6 standard deviations are allowed beside results of which
+/// the largest is 2.5; gated, the errors of two results add up.
 #[test]
 fn webgpu_multiplies_packed_bytes() -> Result<()> {
-    compared(Tiles::Packed, &FORMATS, 1e-4)
+    compared(Tiles::Packed, &FORMATS, 4e-4)
 }
 
 /// Weights that stay floats are multiplied as ever.
