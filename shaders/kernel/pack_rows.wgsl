@@ -1,8 +1,9 @@
 // Rows of a for packed dot products: k is (rows, depth, _, distance of rows). Of each 32 elements five times four words are made:
-// the upper bytes of 16 bits, signed, in eight words, the lower bytes, signed too, in eight, the scale, and the sums of each half.
+// the upper bytes of 16 bits, signed, in eight words, the lower bytes, signed too, in eight, the scale, and the sums of each half as
+// they are rounded (so that weights with an offset err by no more than others).
 // A thread takes four elements. A block with an infinity or NaN has the scale NaN, so that every product with it is NaN.
 var<workgroup> magnitudes: array<u32, WORKGROUP>;
-var<workgroup> totals: array<f32, WORKGROUP>;
+var<workgroup> totals: array<i32, WORKGROUP>;
 
 // The largest number of 16 bits whose upper byte, rounded, is at most 127.
 const MOST: f32 = 32639.0;
@@ -30,11 +31,7 @@ fn main(
     // By their bits: those of infinity and NaN are the largest.
     let bits = bitcast<vec4<u32>>(x) & vec4<u32>(0x7fffffffu);
     magnitudes[thread] = max(max(bits.x, bits.y), max(bits.z, bits.w));
-    totals[thread] = (x.x + x.y) + (x.z + x.w);
     workgroupBarrier();
-    if (four >= p.count) {
-        return;
-    }
     let first = thread / 8u * 8u;
     var largest = 0u;
     for (var i = 0u; i < 8u; i++) {
@@ -51,6 +48,11 @@ fn main(
         inverse = 0.0;
     }
     let q = vec4<i32>(round(x * inverse));
+    totals[thread] = (q.x + q.y) + (q.z + q.w);
+    workgroupBarrier();
+    if (four >= p.count) {
+        return;
+    }
     let upper = (q + vec4<i32>(128)) >> vec4<u32>(8u);
     let within = thread - first;
     let to = four / 8u * 20u;
@@ -60,6 +62,7 @@ fn main(
         store(to + 16u, bitcast<u32>(scale));
     } else if (within < 3u) {
         let half = first + (within - 1u) * 4u;
-        store(to + 16u + within, bitcast<u32>((totals[half] + totals[half + 1u]) + (totals[half + 2u] + totals[half + 3u])));
+        let sum = (totals[half] + totals[half + 1u]) + (totals[half + 2u] + totals[half + 3u]);
+        store(to + 16u + within, bitcast<u32>(scale * f32(sum)));
     }
 }
