@@ -9,7 +9,7 @@ use crate::{
 use crate::{
     backend::{
         Storage,
-        webgpu::{AdapterInfo, DeviceStats, KernelTime, WebGpuBackend},
+        webgpu::{AdapterInfo, DeviceStats, KernelTime, Opening, WebGpuBackend, WebGpuOptions},
     },
     shape::Shape,
 };
@@ -42,6 +42,15 @@ impl Device {
         let device = Self(Arc::new(WebGpuBackend::open().await?));
         *open() = Some(device.clone());
         Ok(device)
+    }
+    /// As [`Device::webgpu`], but used in a way that is not left to choice: a device of its own with each call.
+    ///
+    /// # Errors
+    /// As [`Device::webgpu`].
+    #[cfg(feature = "webgpu")]
+    pub async fn webgpu_with(options: WebGpuOptions) -> Result<Self> {
+        let opening = Opening { tiles: options.tiles, ..Opening::default() };
+        Ok(Self(Arc::new(WebGpuBackend::open_with(opening).await?)))
     }
     /// The GPU through WebGPU: not in this build.
     ///

@@ -4,11 +4,12 @@
 
 mod common;
 
-use common::{GEMMA3, derive, golden, golden_json, ids, model};
+use common::{GEMMA3, SMOLLM2, derive, golden, golden_json, ids, model};
 use std::{ops::ControlFlow, path::PathBuf};
 use votive::{
     DType, Device,
     audio::AudioFile,
+    backend::webgpu::{Tiles, WebGpuOptions},
     task::{
         GenerateOptions, LoadOptions, Prompt, Step, TextGenerator, Timestamps, TranscribeOptions, Transcriber,
         TranscriberOptions,
@@ -40,6 +41,20 @@ fn smollm2_gives_the_greedy_tokens_of_llama_cpp() {
     let found = greedy(&model, reference["prompt"].as_str().unwrap());
     println!("{}: {:?}", device.adapter().unwrap().name, device.stats().unwrap());
     assert_eq!(found, ids(&reference, "greedy_ids")[..64]);
+}
+
+/// The published file, of Q4_1 and Q8_0: prompts by each kernel, and the processor's tokens.
+#[test]
+#[ignore = "takes minutes on a software driver"]
+fn smollm2_gives_the_same_tokens_with_every_kernel_of_prompts() {
+    let reference = golden_json("smollm2-135m-instruct/reference_story_Q8_0.json");
+    let prompt = reference["prompt"].as_str().unwrap();
+    let wanted = greedy(&load(&Device::cpu(), model(SMOLLM2)), prompt);
+    for tiles in [Tiles::Float, Tiles::Packed] {
+        let options = WebGpuOptions { tiles: Some(tiles) };
+        let device = pollster::block_on(Device::webgpu_with(options)).unwrap();
+        assert_eq!(greedy(&load(&device, model(SMOLLM2)), prompt), wanted, "{tiles:?}");
+    }
 }
 
 /// Of blocks of Q5_0, Q4_K, Q8_0 and Q6_K, with norms behind the halves of a layer and of the heads.

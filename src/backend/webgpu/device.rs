@@ -52,6 +52,20 @@ pub(super) struct Gpu {
     scopes: Mutex<Vec<(String, u64, Scope)>>,
 }
 
+/// What may be asked of a GPU's use.
+///
+/// ```no_run
+/// use votive::{Device, backend::webgpu::{Tiles, WebGpuOptions}};
+/// # async fn open() -> votive::Result<()> {
+/// let exact = Device::webgpu_with(WebGpuOptions { tiles: Some(Tiles::Float) }).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WebGpuOptions {
+    /// How products of many rows are computed; `None` for what the adapter is best at.
+    pub tiles: Option<Tiles>,
+}
+
 /// How a device is opened. What is lowered here is lowered for WebGPU's own checks too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Opening {

@@ -36,11 +36,12 @@ mod upload;
 #[cfg(test)]
 mod upload_tests;
 
-pub use device::AdapterInfo;
 pub(crate) use device::Opening;
+pub use device::{AdapterInfo, WebGpuOptions};
 pub(crate) use rehearsal::Compiling;
 pub(crate) use rows::FEW_ROWS;
 pub use stats::DeviceStats;
+pub use tiles::Tiles;
 pub use timing::KernelTime;
 
 use super::{Backend, Meta, Reading, Storage, Upload, View, cpu::Buffer};

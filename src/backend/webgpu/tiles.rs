@@ -20,9 +20,11 @@ use crate::{
     layout::Layout,
 };
 
-/// How products of many rows are computed.
+/// How a GPU multiplies many rows with weights, as when it reads a prompt. What it lacks for one of them is left: it computes as
+/// [`Tiles::Float`] then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tiles {
+#[non_exhaustive]
+pub enum Tiles {
     /// Weights become f32 where they are read; products and sums of f32.
     Float,
     /// Weights of block formats stay integers, rows become integers of 16 bits, and their bytes are multiplied four at a time.
