@@ -15,6 +15,7 @@ mod index;
 mod memory;
 mod norm;
 mod params;
+mod peaks;
 mod product;
 mod read;
 mod recorder;
@@ -34,6 +35,7 @@ mod upload_tests;
 
 pub use device::AdapterInfo;
 pub(crate) use device::Opening;
+pub use peaks::DevicePeaks;
 pub(crate) use rehearsal::Compiling;
 pub(crate) use rows::FEW_ROWS;
 pub use stats::DeviceStats;

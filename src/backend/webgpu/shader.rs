@@ -83,6 +83,9 @@ kernels! {
     HEADS = "heads" [];
     SAMPLE_FLOOR = "sample_floor" ["common/functions", "common/order"];
     MAX_INDICES = "max_indices" [];
+    PEAK_MEMORY = "peak_memory" [];
+    PEAK_FLOAT = "peak_float" [];
+    PEAK_PACKED = "peak_packed" [];
 }
 
 /// Optional pieces, by what they do.
@@ -186,6 +189,9 @@ pub(super) const ENABLE_SUBGROUPS: &str = "enable subgroups;\n";
 
 /// Operands are called by these letters, unless the job says otherwise.
 pub(super) const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
+
+/// Name of a flag: operands are read four words at once.
+pub(super) const QUADS: &str = "QUADS";
 
 fn input(encoding: Encoding) -> Piece {
     match encoding {
@@ -294,7 +300,8 @@ pub(super) fn compose(kernel: &Kernel, variant: &Variant) -> String {
         let slot = (i + 1).to_string();
         let words = [("NAME", *name), ("SLOT", &*slot)];
         let read_in_eights = variant.eights & (1 << i) != 0;
-        add(&mut text, input(encoding), &words);
+        let in_quads = variant.values.contains(&(QUADS, Value::Flag(true)));
+        add(&mut text, if in_quads { piece!("input/quads") } else { input(encoding) }, &words);
         if read_in_eights {
             eights(encoding).iter().for_each(|&piece| add(&mut text, piece, &words));
         }
