@@ -2,7 +2,10 @@
 
 use super::quantize;
 use clap::ValueEnum;
-use std::{collections::HashMap, io::Cursor};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    io::Cursor,
+};
 use votive::{
     DType, Device, Error, Generator, Result, Tensor,
     backend::{LocalFuture, cpu::Buffer},
@@ -94,8 +97,8 @@ impl RandomModel {
             let bytes = spec.dtype.bytes_for(spec.shape.elements()).unwrap_or(0) as u64;
             places.push(Place { start: at, end: at + bytes, dtype: spec.dtype });
             at = (at + bytes).next_multiple_of(gguf::DEFAULT_ALIGNMENT);
-            if !pieces.contains_key(&spec.dtype) {
-                pieces.insert(spec.dtype, piece(spec.dtype, sizes.hidden)?);
+            if let Entry::Vacant(missing) = pieces.entry(spec.dtype) {
+                missing.insert(piece(spec.dtype, sizes.hidden)?);
             }
         }
         Ok(Self { name, header, places, pieces })
