@@ -9,7 +9,7 @@ use crate::{
 use crate::{
     backend::{
         Storage,
-        webgpu::{AdapterInfo, DeviceStats, KernelTime, Opening, WebGpuBackend, WebGpuOptions},
+        webgpu::{AdapterInfo, DevicePeaks, DeviceStats, KernelTime, Opening, WebGpuBackend, WebGpuOptions},
     },
     shape::Shape,
 };
@@ -87,6 +87,19 @@ impl Device {
         match self.gpu() {
             Some(gpu) => gpu.end_timing().await,
             None => Ok(Vec::new()),
+        }
+    }
+    /// Measures what a GPU can do at most, for judging what a model makes of it. It takes about a second, needs up to 1 GiB of the
+    /// GPU's memory meanwhile, and ends what [`Device::begin_timing`] began. Nothing else should run on the GPU.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] on other devices; [`Error::OutOfMemory`] when even 16 MiB are not to be had;
+    /// [`Error::DeviceLost`].
+    #[cfg(feature = "webgpu")]
+    pub async fn measure_peaks(&self) -> Result<DevicePeaks> {
+        match self.gpu() {
+            Some(gpu) => gpu.measure_peaks().await,
+            None => Err(Error::Unsupported(format!("measuring what {self} can do at most: it is no GPU"))),
         }
     }
     /// Begins to compile the programs that `work` needs, on a GPU, which `work` is given a stand-in for: nothing is computed

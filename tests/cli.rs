@@ -196,3 +196,27 @@ fn bench_measures_everything() {
         assert!(result["peakMemoryBytes"].as_u64().unwrap() > weights / 2);
     }
 }
+
+#[test]
+fn bench_takes_random_weights_of_several_types() {
+    let args = ["bench", "--random", "135m", "--type", "Q4_0,q4_k", "--json"];
+    let all = output(&[&args[..], &["--runs", "1", "--tokens", "2", "--context", "24"]].concat());
+    let results: Vec<Value> = all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let dtypes: Vec<_> = results.iter().map(|result| result["dtype"].as_str().unwrap()).collect();
+    // Rows of 576 are no blocks of Q4_K.
+    assert_eq!(dtypes, ["q4_0", "q5_0"]);
+    for (result, name) in results.iter().zip(["random 135m q4_0", "random 135m q4_k"]) {
+        assert_eq!(result["model"], name);
+        assert_eq!(result["parameters"], 134_515_008);
+        // All but the embedding and the norms.
+        assert_eq!(result["layerParameters"], 134_515_008 - 49_152 * 576 - 61 * 576);
+        assert!(result["decodeTokensPerSecond"].as_f64().unwrap() > 0.0);
+        // Fractions are of a GPU.
+        assert!(result["peaks"].is_null() && result["decodeOfMemoryPeak"].is_null());
+    }
+    let (code, message) = failure(&["bench", "--random", "135m", "--model", "x.gguf"]);
+    assert!(code == 2 && message.contains("cannot be used with"), "{message}");
+    let (code, message) = failure(&["bench", "--random", "2b"]);
+    assert!(code == 2 && message.contains("135m, 1b, 7b"), "{message}");
+    assert_eq!(failure(&["bench"]).0, 2);
+}

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{SMOLLM2, derive, golden_json, ids, model};
-use std::{ops::ControlFlow, path::PathBuf};
+use std::{cell::Cell, ops::ControlFlow, path::PathBuf};
 use votive::{
     DType, Error,
     task::{FinishReason, GenerateOptions, Generation, GenerationStats, LoadOptions, Prompt, Step, TextGenerator},
@@ -67,6 +67,29 @@ fn greedy_text_is_that_of_llama_cpp() {
     assert_eq!(answer.reason, FinishReason::Eos);
     assert_eq!(answer.stats.generated_tokens, 7);
     assert!(answer.stats.prefill_ms > 0.0 && answer.stats.decode_ms > 0.0);
+}
+
+/// All until the first token is there is the prompt's time: a GPU may only begin with it when that is waited for.
+#[test]
+fn the_prompts_time_ends_with_the_first_token() {
+    thread_local!(static MS: Cell<f64> = const { Cell::new(0.0) });
+    // A millisecond passes in each step, which looks at the clock before and after.
+    fn clock() -> f64 {
+        MS.with(|ms| ms.replace(ms.get() + 1.0))
+    }
+    let model = load(model(SMOLLM2), &LoadOptions { prefill_chunk: 5, clock, ..LoadOptions::default() });
+    let time = |max_tokens: usize| {
+        let options = GenerateOptions { ignore_eos: true, ..tokens(max_tokens) };
+        model.reset_cache().unwrap();
+        let stats = run(model.generate(Prompt::Ids((100..112).collect()), &options).unwrap()).stats;
+        assert_eq!(stats.generated_tokens, max_tokens);
+        (stats.prefill_ms, stats.decode_ms)
+    };
+    // Three parts and the first token; each other token, and the word that it was the last.
+    assert_eq!(time(4), (4.0, 4.0));
+    assert_eq!(time(1), (4.0, 1.0));
+    // No token at all: only that word.
+    assert_eq!(time(0), (4.0, 0.0));
 }
 
 #[test]

@@ -64,15 +64,10 @@ fn main(
         var x = vec4<u32>(0u);
         var own_scales = vec4<u32>(0u);
         if (row_there) {
-            let origin = ((first_row + line) * blocks + block) * 20u;
-            x = vec4<u32>(
-                load_a(origin + along * 4u),
-                load_a(origin + along * 4u + 1u),
-                load_a(origin + along * 4u + 2u),
-                load_a(origin + along * 4u + 3u),
-            );
+            let origin = ((first_row + line) * blocks + block) * 5u;
+            x = load_a(origin + along);
             if (along == 0u) {
-                own_scales = vec4<u32>(load_a(origin + 16u), load_a(origin + 17u), load_a(origin + 18u), 0u);
+                own_scales = load_a(origin + 4u);
             }
         }
         var w = Packed(vec2<u32>(0u), 0.0, 0.0);

@@ -46,6 +46,8 @@ pub struct Checkpoint {
     tensors: IndexMap<String, TensorInfo>,
     unsupported: Vec<UnsupportedTensor>,
     total_bytes: u64,
+    /// Source, offset and number of each tensor, in the order in which they arrive.
+    order: Vec<(usize, u64, usize)>,
 }
 
 impl Kind {
@@ -150,7 +152,9 @@ impl Checkpoint {
         }
         let (metadata, tensors, unsupported) = merge(files)?;
         let total_bytes = tensors.values().map(|t| t.bytes as u64).sum();
-        Ok(Self { sources, kind, metadata, tensors, unsupported, total_bytes })
+        let mut order: Vec<_> = tensors.values().enumerate().map(|(i, t)| (t.source, t.offset, i)).collect();
+        order.sort_unstable();
+        Ok(Self { sources, kind, metadata, tensors, unsupported, total_bytes, order })
     }
 
     /// The format of the weights.
@@ -207,15 +211,18 @@ impl Checkpoint {
     }
 
     /// Tensors that lie before this one in its file, in the file's order; none where that order does not matter.
-    pub(crate) fn arriving_before<'a>(&'a self, info: &TensorInfo) -> Vec<(&'a str, &'a TensorInfo)> {
-        if !self.sources[info.source].is_stream() {
-            return Vec::new();
-        }
-        let (source, end) = (info.source, info.offset);
-        let mut before: Vec<_> = self.tensors.iter().map(|(name, info)| (name.as_str(), info)).collect();
-        before.retain(|(_, t)| t.source == source && t.offset < end);
-        before.sort_by_key(|(_, t)| t.offset);
-        before
+    pub(crate) fn arriving_before<'a>(
+        &'a self,
+        info: &TensorInfo,
+    ) -> impl Iterator<Item = (&'a str, &'a TensorInfo)> + use<'a> {
+        let before =
+            |of: usize, at: u64| self.order.partition_point(|&(source, offset, _)| (source, offset) < (of, at));
+        let (start, end) = match self.sources[info.source].is_stream() {
+            true => (before(info.source, 0), before(info.source, info.offset)),
+            false => (0, 0),
+        };
+        let found = self.order[start..end].iter().filter_map(|&(_, _, index)| self.tensors.get_index(index));
+        found.map(|(name, info)| (name.as_str(), info))
     }
 
     /// Hands the bytes of a tensor to a device, a piece at a time. Only of tensors whose elements lie in the file as they are

@@ -84,7 +84,7 @@ pub struct GenerationStats {
     pub cached_tokens: usize,
     /// Tokens generated, not counting one that ended the answer.
     pub generated_tokens: usize,
-    /// Milliseconds for the prompt.
+    /// Milliseconds for the prompt, until its first token is there.
     pub prefill_ms: f64,
     /// Milliseconds for all tokens after the first: the first comes out of the prompt's computation.
     pub decode_ms: f64,
@@ -234,7 +234,8 @@ impl Generation {
     /// stays usable.
     pub async fn step(&mut self) -> Result<Step> {
         let start = (self.model.clock)();
-        let prefilling = matches!(self.state, State::Prefill);
+        // A GPU computes the prompt while its first token is waited for.
+        let prefilling = self.stats.generated_tokens == 0;
         let result = self.advance().await;
         let elapsed = (self.model.clock)() - start;
         *(if prefilling { &mut self.stats.prefill_ms } else { &mut self.stats.decode_ms }) += elapsed;

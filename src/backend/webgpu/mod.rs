@@ -16,6 +16,7 @@ mod index;
 mod memory;
 mod norm;
 mod params;
+mod peaks;
 mod product;
 mod read;
 mod recorder;
@@ -38,6 +39,7 @@ mod upload_tests;
 
 pub(crate) use device::Opening;
 pub use device::{AdapterInfo, WebGpuOptions};
+pub use peaks::DevicePeaks;
 pub(crate) use rehearsal::Compiling;
 pub(crate) use rows::FEW_ROWS;
 pub use stats::DeviceStats;

@@ -51,6 +51,8 @@ pub(super) struct Job<'a> {
     pub names: Vec<&'static str>,
     /// Which operands are read eight elements at a time: a bit for each.
     pub eights: u32,
+    /// Which operands are read four words at a time, whatever they hold.
+    pub quads: u32,
     /// Whether operands are read as words, whatever they hold.
     pub words: bool,
     /// How the result is rounded.
@@ -80,6 +82,7 @@ impl<'a> Job<'a> {
             inputs: inputs.to_vec(),
             names: shader::NAMES[..inputs.len()].to_vec(),
             eights: 0,
+            quads: 0,
             words: false,
             result,
             values: Vec::new(),
@@ -479,6 +482,7 @@ fn variant(job: Job<'_>) -> Variant {
         inputs: job.inputs.iter().map(|m| if job.words { Encoding::U32 } else { m.encoding }).collect(),
         names: job.names,
         eights: job.eights,
+        quads: job.quads,
         result: job.result,
         values,
         pieces: job.pieces,

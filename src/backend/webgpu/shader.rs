@@ -85,6 +85,9 @@ kernels! {
     HEADS = "heads" [];
     SAMPLE_FLOOR = "sample_floor" ["common/functions", "common/order"];
     MAX_INDICES = "max_indices" [];
+    PEAK_MEMORY = "peak_memory" [];
+    PEAK_FLOAT = "peak_float" [];
+    PEAK_PACKED = "peak_packed" [];
 }
 
 /// Optional pieces, by what they do.
@@ -176,6 +179,8 @@ pub(super) struct Variant {
     pub names: Vec<&'static str>,
     /// Which operands are read eight elements at a time: a bit for each.
     pub eights: u32,
+    /// Which operands are read four words at a time.
+    pub quads: u32,
     /// How the result is rounded and held.
     pub result: DType,
     /// Values filled in.
@@ -304,7 +309,8 @@ pub(super) fn compose(kernel: &Kernel, variant: &Variant) -> String {
         let slot = (i + 1).to_string();
         let words = [("NAME", *name), ("SLOT", &*slot)];
         let read_in_eights = variant.eights & (1 << i) != 0;
-        add(&mut text, input(encoding), &words);
+        let in_quads = variant.quads & (1 << i) != 0;
+        add(&mut text, if in_quads { piece!("input/quads") } else { input(encoding) }, &words);
         let pieces = match encoding {
             _ if read_in_eights => eights(encoding),
             Encoding::Blocks(format) => packed_eights(format).to_vec(),

@@ -176,7 +176,10 @@ impl WebGpuBackend {
         };
         job = job.piece(piece);
         job.names = names;
-        job.eights = if kernel == Tiles::Float { 0b10 } else { 0 };
+        match kernel {
+            Tiles::Float => job.eights = 0b10,
+            Tiles::Packed => job.quads = 0b01,
+        }
         job.groups = Groups::Grid(n.div_ceil(TILE), m.div_ceil(TILE), 1);
         self.recorder.record(job, result)
     }

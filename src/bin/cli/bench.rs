@@ -2,14 +2,19 @@
 
 use super::{
     interrupt::{self, Catch},
-    model::ModelArgs,
+    model::{RunArgs, files, sources},
     output::{print, print_json, size},
+    quantize::parse_type,
+    random::{RandomModel, Shape},
 };
 use clap::Args;
 use serde_json::{Value, json};
+#[cfg(feature = "webgpu")]
+use votive::backend::webgpu::{Tiles, WebGpuOptions};
 use votive::{
-    Error, Result,
+    DType, Device, Error, Result,
     backend::cpu::pool,
+    format::{ByteSource, Checkpoint},
     task::{GenerateOptions, GenerationStats, Prompt, Step, TextGenerator, default_clock},
 };
 
@@ -24,28 +29,102 @@ const DECODE_PROMPT: usize = 16;
 Examples:
   votive bench --model smollm2.gguf
   votive bench --model smollm2.gguf --threads 1 --json
+  votive bench --random 1b --device webgpu
 
 Prompts are arbitrary token ids, the same in each run. Decoding goes on after a prompt of 16 tokens, greedily; its first
-token counts to the prompt. Peak memory is that of the process, mapped weights included (Linux; null elsewhere).")]
+token counts to the prompt. Peak memory is that of the process, mapped weights included (Linux; null elsewhere).
+
+On a GPU, what it does at most is measured first: bytes read from memory, and operations of f32 and of packed products of
+8-bit integers in registers. Decoding is then given as a fraction of the first (weights read), prefill of the others (two
+operations for each weight of the layers and token).")]
 pub struct BenchArgs {
+    /// A .gguf, .safetensors or PyTorch .bin file, a folder, or a model of the hub: owner/name[@revision][:file or pattern].
+    #[arg(short, long, value_name = "PATH_OR_HUB_ID", required_unless_present = "random", conflicts_with = "random")]
+    model: Option<String>,
+    /// Instead of a model, random weights in the shape of SmolLM2-135M, Llama 3.2 1B or Llama 2 7B, made as they are loaded.
+    #[arg(long, value_name = "SHAPE", value_enum)]
+    random: Option<Shape>,
+    /// Types of random weights, measured one after the other; as `votive quantize` has them.
+    #[arg(
+        long = "type",
+        value_name = "TYPES",
+        value_delimiter = ',',
+        value_parser = parse_type,
+        conflicts_with = "model",
+        default_values = ["Q4_0", "Q4_K", "Q8_0", "F16"]
+    )]
+    types: Vec<DType>,
     #[command(flatten)]
-    model: ModelArgs,
+    run: RunArgs,
     /// Runs of each measurement.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
     /// Tokens to generate when decoding is measured.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(2..))]
     tokens: u16,
-    /// Print one JSON object.
+    /// How a GPU multiplies many rows: float, packed or matrices; what the adapter is best at if not given.
+    #[cfg(feature = "webgpu")]
+    #[arg(long, value_name = "KERNEL", value_parser = parse_tiles)]
+    tiles: Option<Tiles>,
+    /// Print a JSON object for each model, on a line of its own.
     #[arg(long)]
     json: bool,
 }
 
+#[cfg(feature = "webgpu")]
+fn parse_tiles(name: &str) -> std::result::Result<Tiles, String> {
+    match name {
+        "float" => Ok(Tiles::Float),
+        "packed" => Ok(Tiles::Packed),
+        _ => Err("there are float, packed and matrices".into()),
+    }
+}
+
+impl BenchArgs {
+    fn device(&self) -> Result<Device> {
+        let device = self.run.device()?;
+        #[cfg(feature = "webgpu")]
+        if self.tiles.is_some() && !device.is_cpu() {
+            return pollster::block_on(Device::webgpu_with(WebGpuOptions { tiles: self.tiles }));
+        }
+        Ok(device)
+    }
+}
+
+type Sources = Vec<Box<dyn ByteSource>>;
+
 /// Runs the command.
 pub fn run(args: &BenchArgs) -> Result<()> {
     let _catch = Catch::begin();
+    let device = args.device()?;
+    let peaks = peaks(&device)?;
+    if !args.json && !peaks.is_null() {
+        print(&peaks_text(&peaks))?;
+    }
+    if let Some(shape) = args.random {
+        for &dtype in &args.types {
+            let name = RandomModel::new(shape, dtype)?.name().to_owned();
+            bench(args, &device, &name, &|| Ok(vec![Box::new(RandomModel::new(shape, dtype)?)]), &peaks)?;
+        }
+    }
+    if let Some(model) = &args.model {
+        let files = files(model)?;
+        bench(args, &device, model, &|| sources(&files), &peaks)?;
+    }
+    Ok(())
+}
+
+/// Measures a model, and prints what was found.
+fn bench(
+    args: &BenchArgs,
+    device: &Device,
+    name: &str,
+    open: &dyn Fn() -> Result<Sources>,
+    peaks: &Value,
+) -> Result<()> {
+    let parameters = layer_parameters(&pollster::block_on(Checkpoint::open(open()?))?);
     let start = default_clock();
-    let model = args.model.load()?;
+    let model = args.run.load(open()?, device)?;
     let load_ms = default_clock() - start;
     let context = model.info().context_length;
     let median = |length: usize, tokens: usize, value: fn(&GenerationStats) -> f64| -> Result<Option<f64>> {
@@ -67,25 +146,41 @@ pub fn run(args: &BenchArgs) -> Result<()> {
     }
     let decode = median(DECODE_PROMPT, args.tokens.into(), GenerationStats::decode_tokens_per_second)?;
     let costs = costs(&model, args.tokens.into())?;
-    let peak = peak_memory();
+    // Of what the GPU does at most: null where one of the two is not known.
+    let of = |peak: &str, done: Option<f64>| json!(peaks[peak].as_f64().zip(done).map(|(peak, done)| done / peak));
+    let read = decode.zip(costs["bytes of weights"].as_f64()).map(|(speed, bytes)| speed * bytes);
+    let of_memory = of("memoryBytesPerSecond", read);
+    let computed = |peak: &str| -> serde_json::Map<_, _> {
+        let done = |speed: &Value| speed.as_f64().map(|speed| 2.0 * parameters as f64 * speed);
+        prefill.iter().map(|(length, speed)| (length.clone(), of(peak, done(speed)))).collect()
+    };
+    let (of_float, of_packed) = (computed("floatOperationsPerSecond"), computed("packedOperationsPerSecond"));
+    let memory = peak_memory();
     let info = model.info();
     if args.json {
         return print_json(&json!({
-            "model": args.model.model, "version": env!("CARGO_PKG_VERSION"), "architecture": info.architecture,
-            "dtype": info.dtype, "parameters": info.parameters, "weightBytes": info.weight_bytes,
+            "model": name, "version": env!("CARGO_PKG_VERSION"), "architecture": info.architecture,
+            "dtype": info.dtype, "parameters": info.parameters, "layerParameters": parameters,
+            "weightBytes": info.weight_bytes,
             "threads": pool::threads(), "runs": args.runs, "loadMs": load_ms,
             "prefillTokensPerSecond": prefill, "decodeTokensPerSecond": decode, "decodeTokens": args.tokens,
-            "peakMemoryBytes": peak, "device": model.device().to_string(), "perToken": costs,
+            "peaks": peaks, "prefillOfFloatPeak": of_float, "prefillOfPackedPeak": of_packed,
+            "decodeOfMemoryPeak": of_memory,
+            "peakMemoryBytes": memory, "device": model.device().to_string(), "perToken": costs,
         }));
     }
     let speed = |v: &Value| v.as_f64().map_or("context too short".to_owned(), |v| format!("{v:.1} tokens/s"));
-    let mut text = format!("{} {}, {} of weights\n", info.architecture, info.dtype, size(info.weight_bytes));
+    let share = |v: &Value, of: &str| v.as_f64().map_or(String::new(), |v| format!(", {:.1} % of {of}", 100.0 * v));
+    let mut text = format!("{name}: {} {}, {} of weights\n", info.architecture, info.dtype, size(info.weight_bytes));
     text += &format!("load          {load_ms:.0} ms\n");
     for (length, value) in &prefill {
-        text += &format!("prefill {length:5} {}\n", speed(value));
+        let (float, packed) = (share(&of_float[length], "f32"), share(&of_packed[length], "packed products"));
+        text += &format!("prefill {length:5} {}{float}{packed}\n", speed(value));
     }
-    text += &format!("decode        {}\n", speed(&json!(decode)));
-    for (what, count) in costs.as_object().into_iter().flatten() {
+    text += &format!("decode        {}{}\n", speed(&json!(decode)), share(&of_memory, "memory"));
+    // Which GPU it is was said before.
+    let named = |what: &str| ["adapter", "driver"].contains(&what);
+    for (what, count) in costs.as_object().into_iter().flatten().filter(|(what, _)| !named(what)) {
         match count.as_object() {
             Some(kernels) => {
                 for (kernel, time) in kernels {
@@ -95,10 +190,50 @@ pub fn run(args: &BenchArgs) -> Result<()> {
             None => text += &format!("a token       {count} {what}\n"),
         }
     }
-    if let Some(peak) = peak {
-        text += &format!("peak memory   {}\n", size(peak));
+    if let Some(memory) = memory {
+        text += &format!("peak memory   {}\n", size(memory));
     }
     print(&text)
+}
+
+/// Elements of the matrices that every token of a prompt is multiplied with: those of the layers. (The head is needed for the
+/// last one only.)
+fn layer_parameters(checkpoint: &Checkpoint) -> u64 {
+    let of_layer = |name: &str| name.split('.').any(|part| part.parse::<usize>().is_ok());
+    let matrices = checkpoint.tensors().filter(|info| info.shape.rank() == 2 && of_layer(&info.name));
+    matrices.map(|info| info.shape.elements() as u64).sum()
+}
+
+/// What a GPU does at most in a second. Null on other devices.
+#[cfg(feature = "webgpu")]
+fn peaks(device: &Device) -> Result<Value> {
+    let Some(adapter) = device.adapter() else { return Ok(Value::Null) };
+    let peaks = pollster::block_on(device.measure_peaks())?;
+    let mut all = json!({ "adapter": adapter.name, "driver": adapter.driver });
+    if let (Some(all), Value::Object(peaks)) = (all.as_object_mut(), json!(peaks)) {
+        all.extend(peaks);
+    }
+    Ok(all)
+}
+
+#[cfg(not(feature = "webgpu"))]
+fn peaks(_: &Device) -> Result<Value> {
+    Ok(Value::Null)
+}
+
+fn peaks_text(peaks: &Value) -> String {
+    let word = |name: &str| peaks[name].as_str().unwrap_or_default().to_owned();
+    let mut text = format!("{} ({}), at most:\n", word("adapter"), word("driver"));
+    for (name, what, unit) in [
+        ("memoryBytesPerSecond", "memory", "GB/s"),
+        ("floatOperationsPerSecond", "f32", "GFLOP/s"),
+        ("packedOperationsPerSecond", "packed", "Gop/s, products of 8-bit integers"),
+    ] {
+        if let Some(peak) = peaks[name].as_f64() {
+            text += &format!("{what:13} {:.1} {unit}\n", peak / 1e9);
+        }
+    }
+    text
 }
 
 /// What a GPU does for each decoded token: the difference of a long answer and a short one. Null on other devices.

@@ -8,6 +8,7 @@ mod interrupt;
 mod model;
 mod output;
 mod quantize;
+mod random;
 mod transcribe;
 
 use clap::{Parser, Subcommand};
@@ -37,7 +38,7 @@ enum Command {
     Transcribe(Box<transcribe::TranscribeArgs>),
     Inspect(inspect::InspectArgs),
     Quantize(quantize::QuantizeArgs),
-    Bench(bench::BenchArgs),
+    Bench(Box<bench::BenchArgs>),
 }
 
 /// Parses the arguments, runs the command, and says on standard error what went wrong.

@@ -6,17 +6,26 @@ use std::{ops::ControlFlow, path::PathBuf};
 use votive::{
     Device, Error, Result,
     backend::cpu::pool,
+    format::{ByteSource, FileSource},
     hub,
+    models::LoadProgress,
     task::{GenerateOptions, LoadOptions, TextGenerator},
     text::SamplingOptions,
 };
 
-/// Which model, and on how many threads.
+/// Which model, and how it is run.
 #[derive(Args)]
 pub struct ModelArgs {
     /// A .gguf, .safetensors or PyTorch .bin file, a folder, or a model of the hub: owner/name[@revision][:file or pattern].
     #[arg(short, long, value_name = "PATH_OR_HUB_ID")]
     pub model: String,
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// What a model is run with, whichever it is.
+#[derive(Args)]
+pub struct RunArgs {
     /// Low-rank adapters for the model: a folder with adapter_config.json and adapter_model.safetensors, as PEFT saves it.
     #[arg(long, value_name = "FOLDER")]
     pub lora: Option<PathBuf>,
@@ -41,39 +50,28 @@ pub enum DeviceName {
 impl ModelArgs {
     /// Downloads the model if it must, and loads it, with progress bars on standard error.
     pub fn load(&self) -> Result<TextGenerator> {
+        self.run.load(sources(&files(&self.model)?)?, &self.run.device()?)
+    }
+}
+
+impl RunArgs {
+    /// Loads a model from all its files, with a progress bar on standard error.
+    pub fn load(&self, sources: Vec<Box<dyn ByteSource>>, device: &Device) -> Result<TextGenerator> {
         self.apply_threads();
-        let device = self.device()?;
-        let paths = self.files()?;
         let bar = byte_bar(0, "load");
         let options = LoadOptions { context_length: self.context, ..LoadOptions::default() };
-        let model = TextGenerator::open_on(&device, &paths, &options, &mut |p| {
+        let mut progress = |p: LoadProgress<'_>| {
             bar.set_length(p.total_bytes);
             bar.set_position(p.loaded_bytes);
             ControlFlow::Continue(())
-        });
+        };
+        let model = pollster::block_on(TextGenerator::load(sources, device, &options, &mut progress));
         bar.finish_and_clear();
         let mut model = model?;
         if let Some(folder) = &self.lora {
             model.open_lora(folder)?;
         }
         Ok(model)
-    }
-
-    /// The model's files, downloaded if they must be.
-    pub fn files(&self) -> Result<Vec<PathBuf>> {
-        let bar = byte_bar(0, "download");
-        let mut shown = String::new();
-        let paths = hub::resolve_model(&self.model, &mut |p| {
-            bar.set_length(p.size_total);
-            bar.set_position(p.done_total);
-            if shown != p.file {
-                shown.clone_from(&p.file);
-                bar.set_message(p.file.clone());
-            }
-            ControlFlow::Continue(())
-        });
-        bar.finish_and_clear();
-        paths
     }
 
     /// Where the model is to run.
@@ -90,6 +88,28 @@ impl ModelArgs {
             pool::set_threads(threads.into());
         }
     }
+}
+
+/// A model's files, downloaded if they must be.
+pub fn files(model: &str) -> Result<Vec<PathBuf>> {
+    let bar = byte_bar(0, "download");
+    let mut shown = String::new();
+    let paths = hub::resolve_model(model, &mut |p| {
+        bar.set_length(p.size_total);
+        bar.set_position(p.done_total);
+        if shown != p.file {
+            shown.clone_from(&p.file);
+            bar.set_message(p.file.clone());
+        }
+        ControlFlow::Continue(())
+    });
+    bar.finish_and_clear();
+    paths
+}
+
+/// The files, opened.
+pub fn sources(paths: &[PathBuf]) -> Result<Vec<Box<dyn ByteSource>>> {
+    paths.iter().map(|path| Ok(Box::new(FileSource::open(path)?) as Box<dyn ByteSource>)).collect()
 }
 
 /// How tokens are chosen and when to stop.

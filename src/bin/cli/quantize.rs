@@ -45,7 +45,7 @@ pub struct QuantizeArgs {
     threads: Option<u16>,
 }
 
-fn parse_type(name: &str) -> std::result::Result<DType, String> {
+pub fn parse_type(name: &str) -> std::result::Result<DType, String> {
     DType::from_name(name)
         .ok()
         .filter(|&d| file_type(d).is_some())
@@ -151,7 +151,7 @@ fn set_type(metadata: &mut Metadata, dtype: DType) {
 }
 
 /// The type a tensor is stored in when `wanted` is asked for; see the help text above.
-fn target(info: &TensorInfo, wanted: DType, tied: bool) -> DType {
+pub fn target(info: &TensorInfo, wanted: DType, tied: bool) -> DType {
     let is_weight = info.dtype.is_float() || info.dtype.is_quantized();
     if !is_weight {
         return info.dtype;

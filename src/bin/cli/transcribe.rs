@@ -2,7 +2,7 @@
 
 use super::{
     interrupt::{self, Catch},
-    model::ModelArgs,
+    model::{ModelArgs, files},
     output::{byte_bar, print},
 };
 use clap::Args;
@@ -68,17 +68,17 @@ pub struct TranscribeArgs {
 pub fn run(args: &TranscribeArgs) -> Result<()> {
     let options = options(args);
     let mut writer = TranscriptWriter::new(args.format.parse::<TranscriptFormat>()?);
-    if args.model.context.is_some() || args.model.lora.is_some() {
+    if args.model.run.context.is_some() || args.model.run.lora.is_some() {
         return Err(Error::argument("transcribe", "--context and --lora are for language models"));
     }
     // A missing or broken file is told before a model is downloaded.
     let mut file = AudioFile::open(&args.audio)?;
-    args.model.apply_threads();
-    let files = args.model.files()?;
+    args.model.run.apply_threads();
+    let files = files(&args.model.model)?;
     let start = default_clock();
     let bar = byte_bar(0, "load");
     let load = TranscriberOptions { quantize: args.quantize, ..TranscriberOptions::default() };
-    let transcriber = Transcriber::open(&files, &args.model.device()?, &load, &mut |p| {
+    let transcriber = Transcriber::open(&files, &args.model.run.device()?, &load, &mut |p| {
         bar.set_length(p.total_bytes);
         bar.set_position(p.loaded_bytes);
         ControlFlow::Continue(())
