@@ -43,6 +43,32 @@ fn smollm2_gives_the_greedy_tokens_of_llama_cpp() {
     assert_eq!(found, ids(&reference, "greedy_ids")[..64]);
 }
 
+/// A prompt in parts is computed while it is recorded, not all of it at its end.
+#[test]
+fn prompts_are_computed_part_by_part() {
+    const PART: usize = 16;
+    let device = match pollster::block_on(Device::webgpu_with(WebGpuOptions::default())) {
+        Ok(device) => device,
+        Err(error) if std::env::var("VOTIVE_WEBGPU_TESTS").as_deref() == Ok("require") => panic!("{error}"),
+        Err(_) => return,
+    };
+    let options = LoadOptions { prefill_chunk: PART, ..LoadOptions::default() };
+    let model = [model(SMOLLM2)];
+    let model = TextGenerator::open_on(&device, &model, &options, &mut |_| ControlFlow::Continue(())).unwrap();
+    let options = GenerateOptions { max_tokens: Some(1), ..GenerateOptions::default() };
+    let (mut parts, mut submits) = (0, device.stats().unwrap().submits);
+    for step in model.generate(Prompt::Ids((1..=3 * PART as u32).collect()), &options).unwrap() {
+        if let Step::Prefill { done, total } = step.unwrap() {
+            parts += 1;
+            assert_eq!((done, total), (parts * PART, 3 * PART));
+            let now = device.stats().unwrap().submits;
+            assert!(now > submits, "part {parts}");
+            submits = now;
+        }
+    }
+    assert_eq!(parts, 3);
+}
+
 /// The published file, of Q4_1 and Q8_0: prompts by each kernel, and the processor's tokens.
 #[test]
 #[ignore = "takes minutes on a software driver"]

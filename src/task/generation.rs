@@ -5,6 +5,7 @@ use super::{
     generator::{GenerateOptions, Model, Slot, busy},
 };
 use crate::{
+    backend::Reading,
     error::{Error, Result},
     nn::KvCache,
     tensor::Tensor,
@@ -164,6 +165,8 @@ pub struct Generation {
     sampler: Sampler,
     /// Draws instead of `sampler` where it can.
     device_sampler: Option<DeviceSampler>,
+    /// Comes when the device has computed the last part of the prompt but one.
+    computed: Option<Reading>,
     detokenizer: DetokenizeStream,
     stops: StopMatcher,
     stop_tokens: Vec<u32>,
@@ -222,6 +225,7 @@ impl Generation {
             prompt,
             sampler,
             device_sampler,
+            computed: None,
             detokenizer,
             stats,
         })
@@ -283,6 +287,13 @@ impl Generation {
                         }
                         None => State::Sample(logits),
                     };
+                } else if self.device_sampler.is_some() {
+                    // The device begins with it now, and is no more than a part behind: what is told of the progress is so, and
+                    // who aborts has no long work left behind.
+                    let part = logits.narrow(-1, 0, 1)?.reading();
+                    if let Some(before) = self.computed.replace(part) {
+                        before.await?;
+                    }
                 }
                 return Ok(Step::Prefill { done: end, total: self.prompt.len() });
             }
