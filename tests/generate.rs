@@ -56,7 +56,8 @@ fn fails<T>(result: votive::Result<T>) -> String {
 #[test]
 fn greedy_text_is_that_of_llama_cpp() {
     let reference = golden_json("smollm2-135m-instruct/reference_F16.json");
-    let model = load(derive::smollm2_gguf(DType::F16), &LoadOptions { prefill_chunk: 5, ..LoadOptions::default() });
+    let model =
+        load(derive::smollm2_gguf(DType::F16), &LoadOptions { prefill_chunk: Some(5), ..LoadOptions::default() });
     let prompt = reference["prompt"].as_str().unwrap();
     assert_eq!(model.encode(&prompt.into()).unwrap(), ids(&reference, "prompt_ids"));
     let answer = run(model.generate(prompt, &tokens(64)).unwrap());
@@ -77,7 +78,7 @@ fn the_prompts_time_ends_with_the_first_token() {
     fn clock() -> f64 {
         MS.with(|ms| ms.replace(ms.get() + 1.0))
     }
-    let model = load(model(SMOLLM2), &LoadOptions { prefill_chunk: 5, clock, ..LoadOptions::default() });
+    let model = load(model(SMOLLM2), &LoadOptions { prefill_chunk: Some(5), clock, ..LoadOptions::default() });
     let time = |max_tokens: usize| {
         let options = GenerateOptions { ignore_eos: true, ..tokens(max_tokens) };
         model.reset_cache().unwrap();
@@ -141,7 +142,7 @@ fn a_chat_computes_only_what_is_new() {
 
 #[test]
 fn the_same_prompt_again_gives_the_same_and_computes_its_last_part() {
-    let model = load(model(SMOLLM2), &LoadOptions { prefill_chunk: 2, ..LoadOptions::default() });
+    let model = load(model(SMOLLM2), &LoadOptions { prefill_chunk: Some(2), ..LoadOptions::default() });
     let first = run(model.generate("The sky is", &tokens(24)).unwrap());
     let again = run(model.generate("The sky is", &tokens(24)).unwrap());
     assert_eq!((again.stats.prompt_tokens, again.stats.cached_tokens), (3, 2));
@@ -152,7 +153,7 @@ fn the_same_prompt_again_gives_the_same_and_computes_its_last_part() {
 
 #[test]
 fn dropping_an_answer_anywhere_leaves_the_model_usable() {
-    let model = load(model(SMOLLM2), &LoadOptions { prefill_chunk: 3, ..LoadOptions::default() });
+    let model = load(model(SMOLLM2), &LoadOptions { prefill_chunk: Some(3), ..LoadOptions::default() });
     let expected = run(model.generate("One two three four five six seven", &tokens(5)).unwrap()).ids;
     for steps in 0..7 {
         model.reset_cache().unwrap();

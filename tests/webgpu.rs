@@ -52,7 +52,7 @@ fn prompts_are_computed_part_by_part() {
         Err(error) if std::env::var("VOTIVE_WEBGPU_TESTS").as_deref() == Ok("require") => panic!("{error}"),
         Err(_) => return,
     };
-    let options = LoadOptions { prefill_chunk: PART, ..LoadOptions::default() };
+    let options = LoadOptions { prefill_chunk: Some(PART), ..LoadOptions::default() };
     let model = [model(SMOLLM2)];
     let model = TextGenerator::open_on(&device, &model, &options, &mut |_| ControlFlow::Continue(())).unwrap();
     let options = GenerateOptions { max_tokens: Some(1), ..GenerateOptions::default() };

@@ -24,9 +24,16 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Tokens of a prompt computed in one step: enough rows for the matrix kernels to be efficient, few enough that a step
-/// on one WebAssembly thread stays around half a second.
-const PREFILL_CHUNK: usize = if cfg!(target_arch = "wasm32") { 32 } else { 128 };
+/// Prompt tokens computed in one step, unless told otherwise: on the processor of a browser few, since a step is not interrupted and a
+/// page waits for an abort; on GPUs, which are told of the next step while they compute one, as many as keep a large one busy:
+/// a tile of results has 64 rows.
+const fn prefill_chunk(on_cpu: bool) -> usize {
+    match (on_cpu, cfg!(target_arch = "wasm32")) {
+        (true, true) => 32,
+        (true, false) => 128,
+        (false, _) => 256,
+    }
+}
 
 /// How to load a model.
 #[derive(Clone, Debug)]
@@ -36,15 +43,15 @@ pub struct LoadOptions {
     /// Bytes that weights, cache and working memory may take together. If `None`: what is left of WebAssembly's 4 GiB in
     /// a browser for a model on the processor; no limit natively, where weights are mapped files, and on a GPU.
     pub memory_limit: Option<u64>,
-    /// Most prompt tokens to compute in one [`Generation::step`], at least 1.
-    pub prefill_chunk: usize,
+    /// Most prompt tokens to compute in one [`Generation::step`], at least 1; as suits the device if `None`.
+    pub prefill_chunk: Option<usize>,
     /// Measures the times in [`GenerationStats`](super::GenerationStats).
     pub clock: Clock,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { context_length: None, memory_limit: None, prefill_chunk: PREFILL_CHUNK, clock: default_clock }
+        Self { context_length: None, memory_limit: None, prefill_chunk: None, clock: default_clock }
     }
 }
 
@@ -151,7 +158,8 @@ impl TextGenerator {
         options: &LoadOptions,
         progress: &mut dyn FnMut(LoadProgress<'_>) -> ControlFlow<()>,
     ) -> Result<Self> {
-        if options.prefill_chunk == 0 {
+        let prefill_chunk = options.prefill_chunk.unwrap_or(prefill_chunk(device.is_cpu()));
+        if prefill_chunk == 0 {
             return Err(Error::argument("load", "prefill_chunk is 0, must be at least 1"));
         }
         let checkpoint = Checkpoint::open(sources).await?;
@@ -176,13 +184,13 @@ impl TextGenerator {
             cache_bytes_per_token: memory::cache_bytes_per_token(&config),
         };
         #[cfg(feature = "webgpu")]
-        let preparing = rehearse::text(&checkpoint, &config, device, options.prefill_chunk, Stage::Draw);
+        let preparing = rehearse::text(&checkpoint, &config, device, prefill_chunk, Stage::Draw);
         let weights = Weights::from_checkpoint(Rc::new(checkpoint), device);
         let decoder = Decoder::load(config, &weights, progress).await?;
         #[cfg(feature = "webgpu")]
         preparing.ready(Stage::Answer as usize).await?;
         let session = Session::new(decoder.new_cache());
-        let (prefill_chunk, clock) = (options.prefill_chunk, options.clock);
+        let clock = options.clock;
         let _held = memory::Held::new(if here { info.weight_bytes } else { 0 });
         let model = Model {
             decoder,
