@@ -108,6 +108,34 @@ describe('a model on WebGPU', { concurrency: 1 }, () => {
   });
 });
 
+describe('Gemma on WebGPU', { concurrency: 1 }, () => {
+  let at;
+  before(async () => (at = await setUp({ webgpu: true })));
+  after(() => at?.close());
+
+  // Blocks of Q5_0, Q4_K, Q8_0 and Q6_K, a vocabulary of 262144, and attention of which most has a window.
+  test('gives the greedy text of the processor', { timeout: 1_800_000 }, async () => {
+    const page = await at.bench();
+    const { prompt_ids: prompt } = JSON.parse(fs.readFileSync(path.join(ROOT, 'tests/golden/gemma3-270m/reference_gguf.json'), 'utf8'));
+    // Larger than the other: on an emulation a few must do, unless more are asked for.
+    const count = TOKENS > 12 ? TOKENS : 4;
+    const [gpu, cpu] = await page.evaluate(
+      async ([url, prompt, maxTokens]) => {
+        const answers = [];
+        for (const device of ['webgpu', 'cpu']) {
+          const model = await votive.TextModel.load(url, { device, contextLength: 256 });
+          answers.push((await model.generate(prompt, { temperature: 0, maxTokens, ignoreEos: true }).result).tokens);
+          model.dispose();
+        }
+        return answers;
+      },
+      [`${at.site.base}/models/gemma3-270m/gemma-3-270m-q4_k_m.gguf`, prompt, count],
+    );
+    assert.equal(cpu.length, count);
+    assert.deepEqual(gpu, cpu);
+  });
+});
+
 describe('speech on WebGPU', { concurrency: 1 }, () => {
   let at;
   before(async () => (at = await setUp({ webgpu: true })));
