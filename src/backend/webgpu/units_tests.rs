@@ -117,9 +117,9 @@ fn tensor(values: &[f32], shape: &[usize]) -> Result<Tensor> {
     Tensor::from_slice(values, shape, &Device::cpu())
 }
 
-/// How far each result may be from what is right: rows are rounded to f16, weights too if they are not f16 already, each by 2^-11 of
-/// itself at most, and sums of f32 by 2^-24 for each addition; a little more for numbers that are small beside the largest
-/// of their row.
+/// How far each result may be from what is right: rows are rounded to f16, weights too if they are not f16 already, each by 2^-11
+/// of itself at most, and sums of f32 by 2^-24 for each addition; a little more for numbers that are small beside the largest of
+/// their row.
 fn allowed(x: &Tensor, w: &Tensor) -> Result<Vec<f32>> {
     let depth = *x.shape().dims().last().unwrap_or(&0) as f32;
     let (x, w) = (x.abs()?, w.to_dtype(DType::F32)?.abs()?);
@@ -189,9 +189,9 @@ fn webgpu_matrix_units_take_subgroups_of_any_size() -> Result<()> {
     Ok(())
 }
 
-/// What stands before and behind products, and weights side by side. Two roundings to f16 err by 4e-4 in the mean: over 512 products
-/// of 0.25 that adds up as a random walk, 2e-3, of which 6 standard deviations are allowed beside results of which the largest is
-/// 2.5.
+/// What stands before and behind products, and weights side by side. Two roundings to f16 err by 4e-4 in the mean: over 512
+/// products of 0.25 that adds up as a random walk, 2e-3, of which 6 standard deviations are allowed beside results of which the
+/// largest is 2.5.
 #[test]
 fn webgpu_matrix_units_do_what_other_tiles_do() -> Result<()> {
     match device() {
