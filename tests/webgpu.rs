@@ -76,7 +76,7 @@ fn smollm2_gives_the_same_tokens_with_every_kernel_of_prompts() {
     let reference = golden_json("smollm2-135m-instruct/reference_story_Q8_0.json");
     let prompt = reference["prompt"].as_str().unwrap();
     let wanted = greedy(&load(&Device::cpu(), model(SMOLLM2)), prompt);
-    for tiles in [Tiles::Float, Tiles::Packed] {
+    for tiles in [Tiles::Float, Tiles::Packed, Tiles::Matrices] {
         let options = WebGpuOptions { tiles: Some(tiles) };
         let device = pollster::block_on(Device::webgpu_with(options)).unwrap();
         assert_eq!(greedy(&load(&device, model(SMOLLM2)), prompt), wanted, "{tiles:?}");

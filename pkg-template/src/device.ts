@@ -40,6 +40,7 @@ async function find(): Promise<Found> {
       shaderF16: adapter.features.has('shader-f16'),
       subgroups: adapter.features.has('subgroups'),
       timestamps: adapter.features.has('timestamp-query'),
+      matrices: adapter.features.has('chromium-experimental-subgroup-matrix'),
       maxBuffer: adapter.limits.maxBufferSize,
       maxBinding: adapter.limits.maxStorageBufferBindingSize,
     },

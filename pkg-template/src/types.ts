@@ -53,6 +53,8 @@ export interface AdapterInfo {
   subgroups: boolean;
   /** Times of kernels. */
   timestamps: boolean;
+  /** Matrix units, which browsers show where what is experimental is allowed: for long prompts, where the GPU is no emulation. */
+  matrices: boolean;
   /** The largest buffer, in bytes. */
   maxBuffer: number;
   /** The largest part of a buffer that a kernel can see, in bytes. */

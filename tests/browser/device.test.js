@@ -127,7 +127,7 @@ test('what a token costs is told for each token', async () => {
 });
 
 test('the adapter is described, and options that make no sense are refused', async () => {
-  assert.deepEqual(await votive.adapterInfo(), { name: 'somebody ampere', software: false, shaderF16: true, subgroups: false, timestamps: false, maxBuffer: 5, maxBinding: 4 });
+  assert.deepEqual(await votive.adapterInfo(), { name: 'somebody ampere', software: false, shaderF16: true, subgroups: false, timestamps: false, matrices: false, maxBuffer: 5, maxBinding: 4 });
   assert.equal((await failure({ device: 'gpu' })).code, 'input');
   assert.equal((await failure({ device: 'webgpu', engine: 'simd' })).code, 'input');
 });

@@ -66,7 +66,7 @@ async function describeMachine() {
   const adapter = await adapterInfo();
   machine.push(['GPU', adapter ? `${adapter.name}${adapter.software ? ' (emulated by the processor)' : ''}` : 'none through WebGPU']);
   if (adapter) {
-    const has = { 'half precision': adapter.shaderF16, subgroups: adapter.subgroups, timestamps: adapter.timestamps };
+    const has = { 'half precision': adapter.shaderF16, subgroups: adapter.subgroups, 'matrix units': adapter.matrices, timestamps: adapter.timestamps };
     machine.push(['GPU features', Object.keys(has).filter((name) => has[name]).join(', ') || 'none']);
   }
   fill($('machine'), machine);

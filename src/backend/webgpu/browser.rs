@@ -4,7 +4,7 @@
 //! wgpu has no name for the feature `subgroups` in browsers. So the adapter is asked for here, its `requestDevice` gets a
 //! property of its own that adds the features, and wgpu, when it asks the browser for an adapter, is given this one.
 
-use super::device::Gpu;
+use super::{device::Gpu, units::Units};
 use crate::error::{Error, Result};
 use js_sys::{Array, Function, Object, Promise, Reflect};
 use std::{cell::RefCell, rc::Rc};
@@ -12,7 +12,10 @@ use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
 
 /// Features that are requested where the adapter has them, beside those that wgpu knows.
-const FEATURES: [&str; 1] = ["subgroups"];
+const FEATURES: [&str; 2] = ["subgroups", MATRICES];
+
+/// What Chromium calls matrix units. It has them where a user allows what is experimental.
+pub(super) const MATRICES: &str = "chromium-experimental-subgroup-matrix";
 
 /// An adapter of the browser, before a device is made of it.
 pub(super) struct BrowserAdapter {
@@ -100,6 +103,26 @@ impl BrowserAdapter {
         let (info, named) = (get(&self.adapter, "info"), get(&self.gpu, "wgslLanguageFeatures"));
         has_entry(&named, "packed_4x8_integer_dot_product")
             && super::dots::are_native_to(&text(&info, "vendor"), &text(&info, "architecture"))
+    }
+
+    /// Matrices that it multiplies and sums up in f32.
+    pub fn units(&self) -> Vec<Units> {
+        if !has(&self.adapter, "subgroups") || !has(&self.adapter, MATRICES) {
+            return Vec::new();
+        }
+        let configurations = get(&get(&self.adapter, "info"), "subgroupMatrixConfigs");
+        let Ok(Some(configurations)) = js_sys::try_iter(&configurations) else { return Vec::new() };
+        let size = |of: &JsValue, key| get(of, key).as_f64().unwrap_or(0.0) as u32;
+        let unit = |of: JsValue| {
+            let halves = match &*text(&of, "componentType") {
+                "f16" => true,
+                "f32" => false,
+                _ => return None,
+            };
+            let (rows, columns, depth) = (size(&of, "M"), size(&of, "N"), size(&of, "K"));
+            (text(&of, "resultComponentType") == "f32").then_some(Units { rows, columns, depth, halves })
+        };
+        configurations.flatten().filter_map(unit).collect()
     }
 
     /// Makes wgpu take this adapter, and add features to its own, for as long as the result lives.

@@ -1,6 +1,6 @@
 //! The adapter and its device: limits, features, and errors, which WebGPU reports late and by callback.
 
-use super::tiles::Tiles;
+use super::{tiles::Tiles, units::Units};
 use crate::error::{Error, Result};
 use std::{
     fmt,
@@ -31,6 +31,8 @@ pub struct AdapterInfo {
     pub packed_dot: bool,
     /// Times of kernels.
     pub timestamps: bool,
+    /// Products of many rows by matrix units: the GPU has them, what they do was tried, and it is no emulation.
+    pub matrices: bool,
     /// Largest buffer, in bytes.
     pub max_buffer: u64,
     /// Largest part of a buffer that a kernel can see, in bytes.
@@ -47,6 +49,10 @@ pub(super) struct Gpu {
     pub info: AdapterInfo,
     /// How products of many rows are computed, if that is not left to choice.
     pub tiles: Option<Tiles>,
+    /// The matrix units that are used.
+    pub units: Option<Units>,
+    /// Most threads that run in step.
+    pub largest_subgroup: u32,
     fault: Arc<Mutex<Option<Fault>>>,
     /// Error scopes whose results are not known yet, with what they were around and how many bytes that asked for.
     scopes: Mutex<Vec<(String, u64, Scope)>>,
@@ -79,6 +85,8 @@ pub(crate) struct Opening {
     pub max_memory: u64,
     /// How products of many rows are computed, whatever the adapter is best at.
     pub tiles: Option<Tiles>,
+    /// How many threads run in step at most, as far as is known before a kernel runs; none depends on it for its result.
+    pub largest_subgroup: Option<u32>,
 }
 
 #[cfg(any(test, feature = "conformance"))]
@@ -89,9 +97,23 @@ impl Opening {
     }
 }
 
+impl Opening {
+    /// May matrix units be used? Those of an emulation are slower than what they stand for.
+    pub fn wants_units(self, software: bool) -> bool {
+        !self.plain && self.tiles.map_or(!software, |tiles| tiles == Tiles::Matrices)
+    }
+}
+
 impl Default for Opening {
     fn default() -> Self {
-        Self { poison: false, plain: false, max_binding: u64::MAX, max_memory: u64::MAX, tiles: None }
+        Self {
+            poison: false,
+            plain: false,
+            max_binding: u64::MAX,
+            max_memory: u64::MAX,
+            tiles: None,
+            largest_subgroup: None,
+        }
     }
 }
 
@@ -159,12 +181,22 @@ impl Gpu {
         let wanted = wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY;
         let wanted = if opening.plain { wgpu::Features::empty() } else { wanted };
         let features = adapter.features() & wanted;
+        let software = found.device_type == wgpu::DeviceType::Cpu;
+        #[cfg(target_arch = "wasm32")]
+        let software = software || browser.is_software();
+        let wants_units = opening.wants_units(software);
+        #[cfg(not(target_arch = "wasm32"))]
+        let units = Units::of(&adapter, features, wants_units);
+        #[cfg(target_arch = "wasm32")]
+        let units = Units::best(if wants_units { browser.units() } else { Vec::new() }, features);
+        #[cfg(not(target_arch = "wasm32"))]
+        let features = if units.is_some() { features | super::units::NATIVE } else { features };
         #[cfg_attr(not(target_arch = "wasm32"), expect(unused_mut, reason = "the browser tells more"))]
         let mut info = AdapterInfo {
             name: found.name,
             api: format!("{:?}", found.backend).to_lowercase(),
             driver: format!("{} {}", found.driver, found.driver_info).trim().to_string(),
-            software: found.device_type == wgpu::DeviceType::Cpu,
+            software,
             shader_f16: features.contains(wgpu::Features::SHADER_F16),
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             #[cfg(not(target_arch = "wasm32"))]
@@ -172,6 +204,7 @@ impl Gpu {
             #[cfg(target_arch = "wasm32")]
             packed_dot: !opening.plain && browser.has_native_dots(),
             timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+            matrices: false,
             max_buffer: limits.max_buffer_size,
             max_binding: limits.max_storage_buffer_binding_size,
         };
@@ -179,6 +212,8 @@ impl Gpu {
             label: Some("votive"),
             required_features: features,
             required_limits: limits.clone(),
+            #[cfg(not(target_arch = "wasm32"))]
+            experimental_features: super::units::experimental(units.is_some()),
             ..Default::default()
         };
         let (device, queue) =
@@ -187,7 +222,6 @@ impl Gpu {
         {
             drop(offered);
             info.name = browser.name();
-            info.software |= browser.is_software();
             info.subgroups = !opening.plain && super::browser::has_feature(&device, "subgroups");
         }
         let fault = Arc::new(Mutex::new(None));
@@ -200,7 +234,22 @@ impl Gpu {
             // What else went wrong may follow from this.
             *locked(&reported) = Some(Fault::Lost(format!("{reason:?}: {message}")));
         });
-        Ok(Self { device, queue, limits, info, tiles: opening.tiles, fault, scopes: Mutex::default() })
+        #[cfg(target_arch = "wasm32")]
+        let units = units.filter(|_| super::browser::has_feature(&device, super::browser::MATRICES));
+        let known = match found.subgroup_max_size {
+            // Metal's limits are those of all its GPUs; those with matrix units have 32.
+            _ if found.backend == wgpu::Backend::Metal => 32,
+            0 => 128,
+            size => size,
+        };
+        let (tiles, largest_subgroup) = (opening.tiles, opening.largest_subgroup.unwrap_or(known));
+        let mut gpu =
+            Self { device, queue, limits, info, tiles, units, largest_subgroup, fault, scopes: Mutex::default() };
+        if let Some(units) = units {
+            gpu.info.matrices = units.are_right(&gpu).await?;
+            gpu.units = gpu.units.filter(|_| gpu.info.matrices);
+        }
+        Ok(gpu)
     }
 
     pub fn name(&self) -> &str {

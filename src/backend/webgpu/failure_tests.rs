@@ -10,7 +10,7 @@ use super::{
 use crate::{DType, Device, Error, Result, Tensor, backend::View, layout::Layout};
 use std::sync::Arc;
 
-fn backend(device: &Device) -> &WebGpuBackend {
+pub(super) fn backend(device: &Device) -> &WebGpuBackend {
     device.backend().as_any().downcast_ref().unwrap()
 }
 

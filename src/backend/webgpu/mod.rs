@@ -33,6 +33,9 @@ mod tiles;
 #[cfg(test)]
 mod tiles_tests;
 mod timing;
+mod units;
+#[cfg(test)]
+mod units_tests;
 mod upload;
 #[cfg(test)]
 mod upload_tests;

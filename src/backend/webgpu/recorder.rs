@@ -270,7 +270,7 @@ impl Recorder {
     pub fn program(&self, kernel: &Kernel, variant: &Variant) -> String {
         let text = shader::compose(kernel, variant);
         #[cfg(test)]
-        super::tests::composed(kernel.name, &text);
+        super::tests::composed(kernel.name, &shader::compose_for(true, kernel, variant));
         text
     }
 

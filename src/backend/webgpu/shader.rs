@@ -79,6 +79,9 @@ kernels! {
     LINEAR_TILE = "linear_tile" [];
     PACK_ROWS = "pack_rows" [];
     LINEAR_PACKED = "linear_packed" [];
+    HALVE_ROWS = "halve_rows" [];
+    LINEAR_MATRIX = "linear_matrix" [];
+    MATRIX_TRIAL = "matrix_trial" [];
     ATTENTION = "attention" ["common/functions"];
     ATTENTION_TILE = "attention_tile" ["common/functions"];
     ATTENTION_JOIN = "attention_join" [];
@@ -125,6 +128,13 @@ pub(super) mod pieces {
     pub const RESIDUAL: Piece = piece!("row/residual");
     pub const GATED: Piece = piece!("row/gated");
     pub const GATED_BEFORE: Piece = piece!("row/gated_before");
+    /// Browsers have other names for what it does.
+    pub const MATRICES: Piece = piece!("matrix/coop");
+    pub const MATRICES_OF_BROWSERS: Piece = piece!("matrix/subgroup");
+    pub const SUMS_2X2: Piece = piece!("matrix/sums_2x2");
+    pub const SUMS_4X4: Piece = piece!("matrix/sums_4x4");
+    pub const LEFT_HALVES: Piece = piece!("matrix/left_halves");
+    pub const LEFT_FLOATS: Piece = piece!("matrix/left_floats");
     pub const WITH_HEAD_NORMS: Piece = piece!("common/with_head_norms");
     pub const WITHOUT_HEAD_NORMS: Piece = piece!("common/without_head_norms");
     pub const WITH_MASK: Piece = piece!("common/with_mask");
@@ -189,8 +199,14 @@ pub(super) struct Variant {
     pub pieces: Vec<Piece>,
 }
 
-/// What a program with operations among threads that run in step begins with, in browsers.
-pub(super) const ENABLE_SUBGROUPS: &str = "enable subgroups;\n";
+/// What a program begins with that has operations among threads that run in step, in browsers: naga does not know the line.
+const ENABLE_SUBGROUPS: &str = "enable subgroups;\n";
+/// What a program begins with that has matrices.
+const ENABLE_MATRICES: &str = "enable wgpu_cooperative_matrix;\n";
+const ENABLE_MATRICES_OF_BROWSERS: &str = "enable subgroups;
+enable chromium_experimental_subgroup_matrix;
+diagnostic(off, chromium.subgroup_matrix_uniformity);
+";
 
 /// Operands are called by these letters, unless the job says otherwise.
 pub(super) const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -273,14 +289,22 @@ fn filled(text: &str, words: &[(&str, &str)]) -> String {
 
 /// The program's text.
 pub(super) fn compose(kernel: &Kernel, variant: &Variant) -> String {
+    compose_for(cfg!(target_arch = "wasm32"), kernel, variant)
+}
+
+/// As browsers read it, or naga.
+pub(super) fn compose_for(browser: bool, kernel: &Kernel, variant: &Variant) -> String {
     let mut text = String::new();
-    if variant.pieces.contains(&pieces::HELD_F16) {
+    let has = |piece| variant.pieces.contains(&piece);
+    if has(pieces::HELD_F16) || variant.values.contains(&("ELEMENT", Value::Word("f16"))) {
         text.push_str("enable f16;\n");
     }
-    // Browsers ask for that line, which naga does not know.
-    if cfg!(target_arch = "wasm32") && variant.pieces.contains(&pieces::SUMS_SUBGROUP) {
-        text.push_str(ENABLE_SUBGROUPS);
-    }
+    text.push_str(match browser {
+        true if has(pieces::MATRICES) => ENABLE_MATRICES_OF_BROWSERS,
+        true if has(pieces::SUMS_SUBGROUP) => ENABLE_SUBGROUPS,
+        false if has(pieces::MATRICES) => ENABLE_MATRICES,
+        _ => "",
+    });
     let mut functions = Vec::new();
     for (name, value) in &variant.values {
         // Writing to a string cannot fail.
@@ -321,6 +345,7 @@ pub(super) fn compose(kernel: &Kernel, variant: &Variant) -> String {
     let slot = (variant.inputs.len() + 1).to_string();
     add(&mut text, result(variant.result), &[("SLOT", &slot)]);
     for &piece in variant.pieces.iter().chain(kernel.pieces) {
+        let piece = if browser && piece == pieces::MATRICES { pieces::MATRICES_OF_BROWSERS } else { piece };
         add(&mut text, piece, &functions);
     }
     text.push_str(&filled(kernel.source, &functions));

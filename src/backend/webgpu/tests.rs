@@ -2,7 +2,7 @@
 //!
 //! Without an adapter they pass, and say so on standard error, unless `VOTIVE_WEBGPU_TESTS=require`: then that is a failure.
 
-use super::{WebGpuBackend, device::Opening, shader::ENABLE_SUBGROUPS};
+use super::{WebGpuBackend, device::Opening};
 use crate::{
     DType, Device, Result, Tensor, conformance,
     format::{Checkpoint, FileSource},
@@ -17,7 +17,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Every program that was put together.
+/// Every program that was put together, as browsers read it.
 static PROGRAMS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 
 pub(super) fn composed(name: &str, text: &str) {
@@ -72,8 +72,7 @@ fn check_programs() {
     let mut wrong = Vec::new();
     for (i, (name, text)) in programs.iter().enumerate() {
         let file = folder.join(format!("{i}.wgsl"));
-        let enable = if text.contains("subgroupAdd") { ENABLE_SUBGROUPS } else { "" };
-        std::fs::write(&file, format!("{enable}{text}")).unwrap();
+        std::fs::write(&file, text).unwrap();
         let Ok(found) = std::process::Command::new("tint").args(["-f", "wgsl", "-o", "/dev/null"]).arg(&file).output()
         else {
             let _ = writeln!(

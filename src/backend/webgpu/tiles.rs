@@ -12,6 +12,7 @@ use super::{
     recorder::{Groups, Job},
     rows::{Finish, Products, rows_of},
     shader::{self, Class, pieces},
+    units::Units,
 };
 use crate::{
     backend::{Meta, View},
@@ -29,12 +30,32 @@ pub enum Tiles {
     Float,
     /// Weights of block formats stay integers, rows become integers of 16 bits, and their bytes are multiplied four at a time.
     Packed,
+    /// Weights and rows become f16, whose products matrix units (tensor cores) sum up in f32. wgpu and browsers call them
+    /// experimental: they are used where they pass a trial.
+    Matrices,
 }
 
-/// Which kernel computes products with weights that are held so.
-fn policy(info: &AdapterInfo, forced: Option<Tiles>, weights: Encoding) -> Tiles {
-    let wanted = forced.unwrap_or(if info.packed_dot { Tiles::Packed } else { Tiles::Float });
-    match (wanted, weights) {
+/// Which kernel computes products of so many rows with weights that are held so.
+///
+/// Matrix units of GPUs multiply several times as many f16 as other units multiply f32 or bytes. How much of that is left by what
+/// brings the numbers was not measured: there was no GPU at hand. A tile has 64 rows, so it is not for less than a quarter of
+/// them. Whoever keeps weights in f32 expects products of f32.
+fn policy(
+    info: &AdapterInfo,
+    units: Option<Units>,
+    forced: Option<Tiles>,
+    weights: Encoding,
+    rows: usize,
+    depth: usize,
+) -> Tiles {
+    let exact = weights == Encoding::F32 && units.is_some_and(|units| units.halves);
+    let best = match () {
+        () if units.is_some() && rows >= 16 && depth >= 32 && !exact => Tiles::Matrices,
+        () if info.packed_dot => Tiles::Packed,
+        () => Tiles::Float,
+    };
+    match (forced.unwrap_or(best), weights) {
+        (Tiles::Matrices, _) if units.is_some() => Tiles::Matrices,
         (Tiles::Packed, Encoding::Blocks(_)) => Tiles::Packed,
         _ => Tiles::Float,
     }
@@ -60,6 +81,8 @@ struct Rows<'a> {
     count: usize,
     distance: usize,
     packed: Option<Memory>,
+    /// As matrix units take them.
+    halved: Option<Memory>,
 }
 
 /// What stands behind one of the products.
@@ -86,7 +109,7 @@ impl WebGpuBackend {
             None => (*x).clone(),
         };
         let Some((count, distance)) = rows_of(view.layout) else { return Ok(None) };
-        let mut rows = Rows { view, count, distance, packed: None };
+        let mut rows = Rows { view, count, distance, packed: None, halved: None };
         let result = self.fresh(op, out.dtype, out.shape.elements())?;
         match (finish, weights) {
             (Finish::Gate(gate), [first, second]) => {
@@ -124,12 +147,16 @@ impl WebGpuBackend {
         let weights = memory_of(w)?;
         let (m, n, k) = (rows.count, w.layout.dims()[0], w.layout.dims()[1]);
         let all = out.shape.dims()[out.shape.rank() - 1];
-        let distances = [rows.distance, w.layout.strides()[0], column];
+        let kernel = policy(&self.gpu.info, self.gpu.units, self.gpu.tiles, weights.encoding, m, k);
+        let units = self.gpu.units.filter(|_| kernel == Tiles::Matrices);
+        let halves = units.is_some_and(|units| units.halves);
+        let distance = if halves { halved_words(k) } else { rows.distance };
+        let distances = [distance, w.layout.strides()[0], column];
         let mut params = Params::new(op, m * n)?.k(op, [m, n, k, all])?.inner_words(op, 0, &distances)?;
         params.start(op, 1, w.layout.start())?;
-        let kernel = policy(&self.gpu.info, self.gpu.tiles, weights.encoding);
         let x = match kernel {
-            Tiles::Float => {
+            Tiles::Matrices if halves => self.halved(op, rows, k)?,
+            Tiles::Float | Tiles::Matrices => {
                 params.start(op, 0, rows.view.layout.start())?;
                 memory_of(&rows.view)?
             }
@@ -160,6 +187,7 @@ impl WebGpuBackend {
         let program = match kernel {
             Tiles::Float => &shader::LINEAR_TILE,
             Tiles::Packed => &shader::LINEAR_PACKED,
+            Tiles::Matrices => &shader::LINEAR_MATRIX,
         };
         let mut job = Job::threads(op, program, Class::Float, &operands, out.dtype, params);
         if let End::Gate(_, function) = end {
@@ -170,6 +198,10 @@ impl WebGpuBackend {
                 let (group, offsets) = groups(format);
                 job.number("GROUP", group).flag("OFFSETS", offsets)
             }
+            (Tiles::Matrices, _) => match units {
+                Some(units) => units.job(&self.gpu, job),
+                None => job,
+            },
             // What is f16 in the file stays exact; what other weights would lose is more than sums in f32 lose.
             (_, Encoding::F16) if self.gpu.info.shader_f16 => job.piece(pieces::HELD_F16),
             _ => job.piece(pieces::HELD_F32),
@@ -179,6 +211,8 @@ impl WebGpuBackend {
         match kernel {
             Tiles::Float => job.eights = 0b10,
             Tiles::Packed => job.quads = 0b01,
+            Tiles::Matrices if halves => (job.eights, job.quads) = (0b10, 0b01),
+            Tiles::Matrices => job.eights = 0b11,
         }
         job.groups = Groups::Grid(n.div_ceil(TILE), m.div_ceil(TILE), 1);
         self.recorder.record(job, result)
@@ -197,4 +231,24 @@ impl WebGpuBackend {
         }
         rows.packed.as_ref().ok_or_else(|| crate::Error::argument(op, "rows were not packed"))
     }
+
+    /// The rows as `linear_matrix.wgsl` takes them.
+    fn halved<'a>(&self, op: &'static str, rows: &'a mut Rows<'_>, depth: usize) -> Result<&'a Memory> {
+        if rows.halved.is_none() {
+            let words = halved_words(depth);
+            let memory = self.fresh(op, DType::U32, rows.count * words)?;
+            let mut params = Params::new(op, rows.count)?.k(op, [words, 0, depth, rows.distance])?;
+            params.start(op, 0, rows.view.layout.start())?;
+            let x = [memory_of(&rows.view)?];
+            let job = Job::threads(op, &shader::HALVE_ROWS, Class::Float, &x, DType::U32, params).lines();
+            self.recorder.record(job, &memory)?;
+            rows.halved = Some(memory);
+        }
+        rows.halved.as_ref().ok_or_else(|| crate::Error::argument(op, "rows were not halved"))
+    }
+}
+
+/// Words of a row of so many elements as f16, to a whole slice, with the factor before them.
+fn halved_words(depth: usize) -> usize {
+    4 + depth.div_ceil(32) * 16
 }

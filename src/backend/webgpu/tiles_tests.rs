@@ -6,7 +6,7 @@ use crate::{
     op::{Gate, Op},
 };
 
-const FORMATS: [DType; 12] = [
+pub(super) const FORMATS: [DType; 12] = [
     DType::Q4_0,
     DType::Q4_1,
     DType::Q5_0,
@@ -35,7 +35,7 @@ fn tensor(values: &[f32], shape: &[usize], device: &Device) -> Result<Tensor> {
 }
 
 /// Products by a kernel and by that of f32 differ by no more than a part of the largest result.
-fn compared(tiles: Tiles, formats: &[DType], allowed: f32) -> Result<()> {
+pub(super) fn compared(tiles: Tiles, formats: &[DType], allowed: f32) -> Result<()> {
     let (Some(found), Some(wanted)) = (forced(tiles), forced(Tiles::Float)) else { return Ok(()) };
     let random = |shape: &[usize], step: f32| tensor(&wave(shape.iter().product(), step), shape, &Device::cpu());
     for &format in formats {

@@ -76,6 +76,7 @@ fn parse_tiles(name: &str) -> std::result::Result<Tiles, String> {
     match name {
         "float" => Ok(Tiles::Float),
         "packed" => Ok(Tiles::Packed),
+        "matrices" => Ok(Tiles::Matrices),
         _ => Err("there are float, packed and matrices".into()),
     }
 }
