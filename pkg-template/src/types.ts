@@ -53,6 +53,8 @@ export interface AdapterInfo {
   subgroups: boolean;
   /** Times of kernels. */
   timestamps: boolean;
+  /** Products of four bytes at a time by the GPU itself, for long prompts; told of the adapter that a model is on. */
+  packedDot?: boolean;
   /** Matrix units, which browsers show where what is experimental is allowed: for long prompts, where the GPU is no emulation. */
   matrices: boolean;
   /** The largest buffer, in bytes. */

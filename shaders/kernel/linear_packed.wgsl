@@ -1,6 +1,7 @@
-// Rows of a, packed (`pack_rows.wgsl`), times rows of the block format b [n, k], for many rows: k is (m, n, k, distance of rows of the
-// result), inner[1] is the distance of rows of b, inner[2] the first column in the result. A workgroup makes 64 x 64 results of pieces 32 deep; each thread brings 16 words of a, 8 weights, and
-// makes 4 x 4 results. Weights of GROUP neighbours have the same scale; OFFSETS: and an offset.
+// Rows of a, packed (`pack_rows.wgsl`), times rows of the block format b [n, k], for many rows: k is (m, n, k, distance of rows of
+// the result), inner[1] is the distance of rows of b, inner[2] the first column in the result. A workgroup makes 64 x 64 results of
+// pieces 32 deep; each thread brings 16 bytes of a and 8 weights, and makes 4 x 4 results. Weights of GROUP neighbours have the same
+// scale and, with OFFSETS, the same offset.
 //
 // Sums of products with upper and lower bytes are exact: 32 * 127 * 128 * 257 < 2^31.
 const GROUPS: u32 = 32u / GROUP;

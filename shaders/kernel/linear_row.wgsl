@@ -2,23 +2,6 @@
 // rows of a). Of weight j the numbers strides[j] are: start, distance of rows, columns, and the first of its columns in the
 // result. A workgroup makes COLUMNS results of one row and one weight (GATED: of two weights, one being the other's gate);
 // its threads take eight elements in turn. Each weight is read once for each row.
-fn activations(at: u32, left: u32) -> Eight {
-    var found = Eight(vec4<f32>(0.0), vec4<f32>(0.0));
-    if (left >= 8u) {
-        found.low = vec4<f32>(load_a(at), load_a(at + 1u), load_a(at + 2u), load_a(at + 3u));
-        found.high = vec4<f32>(load_a(at + 4u), load_a(at + 5u), load_a(at + 6u), load_a(at + 7u));
-        return found;
-    }
-    for (var i = 0u; i < left; i++) {
-        if (i < 4u) {
-            found.low[i] = load_a(at + i);
-        } else {
-            found.high[i - 4u] = load_a(at + i);
-        }
-    }
-    return found;
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -45,7 +28,7 @@ fn main(
     var sums: array<f32, SUMS>;
     for (var depth = thread * 8u; depth < p.k.y; depth += WORKGROUP * 8u) {
         let left = p.k.y - depth;
-        let own = activations(p.starts.x + row * p.k.w + depth, left);
+        let own = load8_a(p.starts.x + row * p.k.w + depth, left);
         if (NORM) {
             sums[SUMS - 1u] += dot8(own, own);
         }

@@ -1,33 +1,12 @@
-// a [m, k] x b^T [n, k] for many rows: k is (m, n, k, distance of rows of the result), inner[0] and inner[1] are the distances of rows
-// of a and b, inner[2] is the first column in the result. A workgroup makes 64 x 64 results of pieces 32 deep; each thread brings 8 elements of both and makes 4 x 4 results. Four elements of a row are read
-// at once, and rows are turned against each other, so that threads at different rows read from different banks.
+// a [m, k] x b^T [n, k] for many rows: k is (m, n, k, distance of rows of the result), inner[0] and inner[1] are the distances of
+// rows of a and b, inner[2] is the first column in the result. A workgroup makes 64 x 64 results of pieces 32 deep; each thread
+// brings 8 elements of both and makes 4 x 4 results. Four elements of a row are read at once, and rows are turned against each
+// other, so that threads at different rows read from different banks.
 var<workgroup> left: array<vec4<f32>, 512>;
 var<workgroup> right: array<Held, 512>;
 
 fn place(row: u32, four: u32) -> u32 {
     return row * 8u + (four ^ (row & 7u));
-}
-
-fn activations(row: u32, depth: u32) -> Eight {
-    var found = Eight(vec4<f32>(0.0), vec4<f32>(0.0));
-    if (row >= p.k.x || depth >= p.k.z) {
-        return found;
-    }
-    let at = p.starts.x + row * inner_dim(0u) + depth;
-    let there = p.k.z - depth;
-    if (there >= 8u) {
-        found.low = vec4<f32>(load_a(at), load_a(at + 1u), load_a(at + 2u), load_a(at + 3u));
-        found.high = vec4<f32>(load_a(at + 4u), load_a(at + 5u), load_a(at + 6u), load_a(at + 7u));
-        return found;
-    }
-    for (var i = 0u; i < there; i++) {
-        if (i < 4u) {
-            found.low[i] = load_a(at + i);
-        } else {
-            found.high[i - 4u] = load_a(at + i);
-        }
-    }
-    return found;
 }
 
 @compute @workgroup_size(16, 16)

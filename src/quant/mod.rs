@@ -18,7 +18,7 @@ mod q8;
 mod q8_k;
 mod search;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use q3_k::{pack_scales as pack_scales_q3_k, unpack_scales as unpack_scales_q3_k};
 pub(crate) use q4_k::{pack_scales_mins, unpack_scales_mins};

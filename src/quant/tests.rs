@@ -3,7 +3,8 @@
 use super::*;
 use safetensors::SafeTensors;
 
-const FORMATS: [DType; 12] = [
+/// All of them.
+pub(crate) const FORMATS: [DType; 12] = [
     DType::Q4_0,
     DType::Q4_1,
     DType::Q5_0,

@@ -23,7 +23,7 @@ const TYPES: &str = r#"
 export interface WasmFile { name: string; size: number; read(offset: number, length: number): Promise<Uint8Array>; }
 export interface WasmLoadOptions { contextLength?: number; device?: "cpu" | "webgpu" }
 export interface WasmAdapter { name: string; api: string; driver: string; software: boolean; shaderF16: boolean; subgroups: boolean;
-  timestamps: boolean; matrices: boolean; maxBuffer: number; maxBinding: number }
+  packedDot: boolean; timestamps: boolean; matrices: boolean; maxBuffer: number; maxBinding: number }
 export interface WasmProfile { tokens: number; ms: number; /** Of a GPU: what it did for all of the tokens. */ counts?: Record<string, number>;
   /** Kernels of one token, the longest first. */ kernels?: { kernel: string; dispatches: number; microseconds: number }[] }
 export interface WasmLoadProgress { loadedBytes: number; totalBytes: number; tensor: string }

@@ -1,5 +1,5 @@
-//! Products of few rows with weights, which are read once for each row (of many: `tiles.rs`): with several weights in one dispatch, the norm of the
-//! input before them, and bias, residual or gate behind them.
+//! Products of few rows with weights, which are read once for each row (of many: `tiles.rs`): with several weights in one
+//! dispatch, the norm of the input before them, and bias, residual or gate behind them.
 
 use super::{
     WebGpuBackend,
@@ -85,7 +85,7 @@ impl WebGpuBackend {
         let columns = out.shape.dims()[out.shape.rank() - 1];
         let (threads, at_once) = policy(depth);
         let gated = matches!(finish, Finish::Gate(_));
-        let (mut operands, mut names, mut eights) = (vec![memory_of(x)?], vec!["a"], 0);
+        let (mut operands, mut names, mut eights) = (vec![memory_of(x)?], vec!["a"], 0b1);
         let mut params = Params::new(op, 0)?.k(op, [m, depth, columns, distance])?;
         params.start(op, 0, x.layout.start())?;
         let (mut first, mut tiles) = (0, 0);

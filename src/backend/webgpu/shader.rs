@@ -76,7 +76,7 @@ kernels! {
     ROPE = "rope" [];
     MATMUL = "matmul" [];
     LINEAR_ROW = "linear_row" [];
-    LINEAR_TILE = "linear_tile" [];
+    LINEAR_TILE = "linear_tile" ["row/floats"];
     PACK_ROWS = "pack_rows" [];
     LINEAR_PACKED = "linear_packed" [];
     HALVE_ROWS = "halve_rows" [];
@@ -133,8 +133,8 @@ pub(super) mod pieces {
     pub const MATRICES_OF_BROWSERS: Piece = piece!("matrix/subgroup");
     pub const SUMS_2X2: Piece = piece!("matrix/sums_2x2");
     pub const SUMS_4X4: Piece = piece!("matrix/sums_4x4");
-    pub const LEFT_HALVES: Piece = piece!("matrix/left_halves");
-    pub const LEFT_FLOATS: Piece = piece!("matrix/left_floats");
+    pub const LEFT_HALVES: Piece = piece!("row/halves");
+    pub const LEFT_FLOATS: Piece = piece!("row/floats");
     pub const WITH_HEAD_NORMS: Piece = piece!("common/with_head_norms");
     pub const WITHOUT_HEAD_NORMS: Piece = piece!("common/without_head_norms");
     pub const WITH_MASK: Piece = piece!("common/with_mask");

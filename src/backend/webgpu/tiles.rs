@@ -209,7 +209,7 @@ impl WebGpuBackend {
         job = job.piece(piece);
         job.names = names;
         match kernel {
-            Tiles::Float => job.eights = 0b10,
+            Tiles::Float => job.eights = 0b11,
             Tiles::Packed => job.quads = 0b01,
             Tiles::Matrices if halves => (job.eights, job.quads) = (0b10, 0b01),
             Tiles::Matrices => job.eights = 0b11,

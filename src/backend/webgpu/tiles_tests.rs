@@ -4,22 +4,8 @@ use super::{device::Opening, tests::device_with, tiles::Tiles};
 use crate::{
     DType, Device, Result, Tensor,
     op::{Gate, Op},
+    quant::tests::FORMATS,
 };
-
-pub(super) const FORMATS: [DType; 12] = [
-    DType::Q4_0,
-    DType::Q4_1,
-    DType::Q5_0,
-    DType::Q5_1,
-    DType::Q8_0,
-    DType::Q8_1,
-    DType::Q2_K,
-    DType::Q3_K,
-    DType::Q4_K,
-    DType::Q5_K,
-    DType::Q6_K,
-    DType::Q8_K,
-];
 
 fn forced(tiles: Tiles) -> Option<Device> {
     device_with(Opening { tiles: Some(tiles), ..Opening::poisoned() })

@@ -7,10 +7,10 @@ use super::{
     shader::{self, Class, Value, Variant, pieces},
     tests::{device_with, golden_model, logits},
     tiles::Tiles,
-    tiles_tests::{FORMATS, compared},
+    tiles_tests::compared,
     units::Units,
 };
-use crate::{DType, Device, Result, Tensor};
+use crate::{DType, Device, Result, Tensor, quant::tests::FORMATS};
 use std::{io::Write, process::Command};
 
 /// A device that is made to use its matrix units; `None` where it has none.

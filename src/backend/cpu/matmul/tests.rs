@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     backend::cpu::simd::{ACT_MAX, Isa},
     dtype::DType,
-    quant,
+    quant::{self, tests::FORMATS},
 };
 
 /// Reproducible numbers, roughly bell-shaped, about 1 in size.
@@ -49,26 +49,11 @@ fn rounded(x: &[f32]) -> Vec<f32> {
     x.chunks_exact(32).flat_map(group).collect()
 }
 
-const BLOCKS: [DType; 12] = [
-    DType::Q4_0,
-    DType::Q4_1,
-    DType::Q5_0,
-    DType::Q5_1,
-    DType::Q8_0,
-    DType::Q8_1,
-    DType::Q2_K,
-    DType::Q3_K,
-    DType::Q4_K,
-    DType::Q5_K,
-    DType::Q6_K,
-    DType::Q8_K,
-];
-
 /// Against a product with the same rounded activations, only the rounding of f32 sums remains: 3e-6 of the magnitude,
 /// with the unsigned formats' correction (`-8 d` times the sum) making it up to eight times as large.
 #[test]
 fn quantized_products_are_exact_up_to_f32_sums() {
-    for dtype in BLOCKS {
+    for dtype in FORMATS {
         // 10 groups: a whole chunk and a part of one
         let k = if dtype.block_len() == 32 { 320 } else { 768 };
         let n = 37;
@@ -96,7 +81,7 @@ fn quantized_products_are_exact_up_to_f32_sums() {
 fn quantized_products_err_by_the_rounding_of_activations_only() {
     let (m, k, n) = (9, 512, 21);
     let x = random(m * k, 3);
-    for dtype in BLOCKS {
+    for dtype in FORMATS {
         let (bytes, values) = weights(dtype, n, k);
         let mut out = vec![f32::NAN; m * n];
         linear_f32(&x, m, k, &bytes, dtype, n, &mut out).unwrap();
@@ -129,7 +114,7 @@ fn quantized_products_err_by_the_rounding_of_activations_only() {
 fn any_bytes_are_weights() {
     let (m, k, n) = (7, 512, 5);
     let x = random(m * k, 11);
-    for dtype in BLOCKS {
+    for dtype in FORMATS {
         let mut bytes: Vec<u8> =
             random(dtype.bytes_for(n * k).unwrap(), 13).iter().map(|v| (v * 1000.0) as i32 as u8).collect();
         // no f16 (or f32, of Q8_K) of all exponent bits: make those bytes smaller
@@ -156,7 +141,7 @@ fn any_bytes_are_weights() {
 /// Whatever the bytes are, packing loses none of them, and a part of the rows gives that part of the product.
 #[test]
 fn packing_keeps_every_byte() {
-    for dtype in BLOCKS {
+    for dtype in FORMATS {
         for (n, k) in [(1, 256), (13, 512), (24, 768)] {
             let random = random(dtype.bytes_for(n * k).unwrap(), 17);
             let bytes: Vec<u8> = random.iter().map(|v| (v * 1000.0) as i32 as u8).collect();
