@@ -24,9 +24,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Prompt tokens computed in one step, unless told otherwise: on the processor of a browser few, since a step is not interrupted and a
-/// page waits for an abort; on GPUs, which are told of the next step while they compute one, as many as keep a large one busy:
-/// a tile of results has 64 rows.
+/// Prompt tokens computed in one step, unless told otherwise. On the processor: enough rows for the matrix kernels to be efficient,
+/// few enough that a step on one WebAssembly thread stays around half a second. On GPUs, which are told of the next step while
+/// they compute one: several tiles of results, which have 64 rows each.
 const fn prefill_chunk(on_cpu: bool) -> usize {
     match (on_cpu, cfg!(target_arch = "wasm32")) {
         (true, true) => 32,

@@ -220,31 +220,38 @@ impl WebGpuBackend {
 
     /// The rows as `linear_packed.wgsl` takes them.
     fn packed<'a>(&self, op: &'static str, rows: &'a mut Rows<'_>, depth: usize) -> Result<&'a Memory> {
-        if rows.packed.is_none() {
-            let memory = self.fresh(op, DType::U32, rows.count * depth / BLOCK * BLOCK_WORDS)?;
-            let mut params = Params::new(op, rows.count * depth / 4)?.k(op, [rows.count, depth, 0, rows.distance])?;
-            params.start(op, 0, rows.view.layout.start())?;
-            let x = [memory_of(&rows.view)?];
-            self.recorder
-                .record(Job::threads(op, &shader::PACK_ROWS, Class::Float, &x, DType::U32, params), &memory)?;
-            rows.packed = Some(memory);
-        }
-        rows.packed.as_ref().ok_or_else(|| crate::Error::argument(op, "rows were not packed"))
+        let memory = match rows.packed.take() {
+            Some(memory) => memory,
+            None => {
+                let memory = self.fresh(op, DType::U32, rows.count * depth / BLOCK * BLOCK_WORDS)?;
+                let mut params =
+                    Params::new(op, rows.count * depth / 4)?.k(op, [rows.count, depth, 0, rows.distance])?;
+                params.start(op, 0, rows.view.layout.start())?;
+                let x = [memory_of(&rows.view)?];
+                let job = Job::threads(op, &shader::PACK_ROWS, Class::Float, &x, DType::U32, params);
+                self.recorder.record(job, &memory)?;
+                memory
+            }
+        };
+        Ok(rows.packed.insert(memory))
     }
 
     /// The rows as `linear_matrix.wgsl` takes them.
     fn halved<'a>(&self, op: &'static str, rows: &'a mut Rows<'_>, depth: usize) -> Result<&'a Memory> {
-        if rows.halved.is_none() {
-            let words = halved_words(depth);
-            let memory = self.fresh(op, DType::U32, rows.count * words)?;
-            let mut params = Params::new(op, rows.count)?.k(op, [words, 0, depth, rows.distance])?;
-            params.start(op, 0, rows.view.layout.start())?;
-            let x = [memory_of(&rows.view)?];
-            let job = Job::threads(op, &shader::HALVE_ROWS, Class::Float, &x, DType::U32, params).lines();
-            self.recorder.record(job, &memory)?;
-            rows.halved = Some(memory);
-        }
-        rows.halved.as_ref().ok_or_else(|| crate::Error::argument(op, "rows were not halved"))
+        let memory = match rows.halved.take() {
+            Some(memory) => memory,
+            None => {
+                let words = halved_words(depth);
+                let memory = self.fresh(op, DType::U32, rows.count * words)?;
+                let mut params = Params::new(op, rows.count)?.k(op, [words, 0, depth, rows.distance])?;
+                params.start(op, 0, rows.view.layout.start())?;
+                let x = [memory_of(&rows.view)?];
+                let job = Job::threads(op, &shader::HALVE_ROWS, Class::Float, &x, DType::U32, params).lines();
+                self.recorder.record(job, &memory)?;
+                memory
+            }
+        };
+        Ok(rows.halved.insert(memory))
     }
 }
 
